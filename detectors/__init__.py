@@ -1,0 +1,1 @@
+"""Batches in, findings out. Detectors write nothing."""

@@ -1,0 +1,92 @@
+"""Alerts: what detectors find, folded so that the same thing again is one alert with a count.
+
+An alert is an append-only list of records (stream `alert`, key = alert id); `Alert` is its projection, a pure function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, order=True)
+class Entity:
+    """Something an alert is about."""
+
+    type: str
+    """ip, host, user, url, file, process, source, hash, client."""
+    value: str
+
+
+@dataclass(frozen=True)
+class RuleRef:
+    """Which rule or model, in which version."""
+
+    id: str
+    """Sigma id, or `anomaly.<model>`."""
+    title: str
+    level: str
+    version: str
+    """Content hash of the rule as evaluated."""
+    tags: tuple[str, ...] = ()
+    kind: str = "sigma"
+    """sigma, correlation, anomaly."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why: one line of explanation with what stands behind it."""
+
+    field: str
+    value: str
+    expected: str = ""
+    """What is normal (anomaly), or the matched term (Sigma)."""
+    text: str = ""
+    """Key of the sentence in the catalogue, e.g. `anomaly.volume`; empty = field: value."""
+    values: Mapping[str, object] = field(default_factory=dict)
+    """Numbers for the sentence."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a detector yields: one rule, one set of entities, the events behind it."""
+
+    rule: RuleRef
+    entities: tuple[Entity, ...]
+    """Sorted; what the alert is about. With the rule, the key under which findings fold."""
+    first: datetime
+    last: datetime
+    count: int
+    events: tuple[str, ...]
+    """`event.id` (hex) of the events, in event-time order; empty for silence."""
+    reasons: tuple[Reason, ...] = ()
+    evidence: str = ""
+    """A `soc search` query that returns the rows; empty when `events` says it all."""
+    evidence_from: datetime | None = None
+    evidence_to: datetime | None = None
+    retro: bool = False
+    """From a retro-hunt: does not count in time-to-detect."""
+    exercise: bool = False
+    related: tuple[Entity, ...] = ()
+    """Other entities seen on the events: they join incidents but do not split alerts."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Something kept as proof, with its digest."""
+
+    name: str
+    sha256: str
+    size: int
+    taken_at: datetime
+    taken_by: str
+    path: str = ""
+    note: str = ""
+
+
+def alert_id(rule_id: str, entities: Sequence[Entity], day: str, ordinal: int) -> str:
+    """Stable over batches, engines and machines: rule, entities, local day of the first event, and the how-manieth that day."""
+    parts = [rule_id, *(f"{e.type}={e.value}" for e in sorted(entities)), day, str(ordinal)]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=10).hexdigest()

@@ -1,0 +1,93 @@
+"""The field dictionary (`fields.yml`): ECS names, types and meaning. A field that is not there does not exist.
+
+From it come the Arrow schema, the OpenSearch mapping and the documentation table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import yaml
+
+_ARROW: Final = {
+    "keyword": pa.string(), "text": pa.string(), "ip": pa.string(), "long": pa.int64(), "double": pa.float64(),
+    "boolean": pa.bool_(), "date": pa.timestamp("us", "UTC"), "bytes": pa.large_binary(), "id": pa.binary(16),
+}  # fmt: skip
+_OPENSEARCH: Final = {
+    "keyword": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191}, "text": {"type": "text"},
+    "ip": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191}, "long": {"type": "long"},
+    "double": {"type": "double"}, "boolean": {"type": "boolean"}, "date": {"type": "date"},
+    "bytes": {"type": "keyword", "index": False, "doc_values": False}, "id": {"type": "keyword"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Field:
+    """One entry of the dictionary."""
+
+    name: str
+    type: str
+    """keyword, text, ip, long, double, boolean, date, bytes, id."""
+    vi: str
+    """Meaning, in Vietnamese."""
+    en: str
+    array: bool = False
+    """May hold several values."""
+    open: bool = False
+    """A name space: `name.*` may hold any keyword field (winlog.event_data.*, unmapped.*)."""
+
+
+@cache
+def dictionary() -> dict[str, Field]:
+    """Every field by name; open name spaces stand under their prefix without `.*`."""
+    text = (Path(__file__).parent / "fields.yml").read_text(encoding="utf-8")
+    data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  safe loader
+    out = {}
+    for name, (kind, vi, en) in data.items():
+        base, array = kind.removesuffix("[]"), kind.endswith("[]")
+        key = name.removesuffix(".*")
+        out[key] = Field(key, base, vi, en, array, name.endswith(".*"))
+    return out
+
+
+@cache
+def lookup(name: str) -> Field | None:
+    """The entry of a field, or of the open name space it lies in; None when it does not exist."""
+    known = dictionary()
+    if name in known and not known[name].open:
+        return known[name]
+    prefix = name
+    while "." in prefix:
+        prefix = prefix.rpartition(".")[0]
+        entry = known.get(prefix)
+        if entry is not None and entry.open:
+            return Field(name, entry.type, entry.vi, entry.en, entry.array)
+    return None
+
+
+@cache
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a field; text for one that is not in the dictionary."""
+    entry = lookup(name)
+    return _ARROW[entry.type] if entry is not None else pa.string()
+
+
+@cache
+def is_array(name: str) -> bool:
+    """Whether the field may hold several values."""
+    entry = lookup(name)
+    return entry is not None and entry.array
+
+
+def normal(name: str) -> str:
+    """The name under which a parser's field is stored: itself when it is in the dictionary, else below `unmapped.`."""
+    return name if lookup(name) is not None else f"unmapped.{name}"
+
+
+def opensearch_properties() -> dict[str, object]:
+    """Flat `properties` of the index template (dotted names are objects to OpenSearch)."""
+    return {f.name: dict(_OPENSEARCH[f.type]) for f in dictionary().values() if not f.open}

@@ -1,0 +1,49 @@
+"""One cleaner for every channel that people read; folding and lower-casing for search and match.
+
+Log content is hostile. `clean` makes it harmless for documents and terminals; `csv_safe` for spreadsheets.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_BAD = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_FOLD = str.maketrans({"đ": "d", "Đ": "d", "ı": "i", "ß": "ss"})
+
+
+def clean(text: str, limit: int = 0) -> str:
+    """NFC; control, bidi and invisible characters shown as ‹U+202E›; longer than `limit` (0 = no limit) is cut and says so."""
+    if limit and len(text) > limit:
+        text = f"{text[:limit]}… (+{len(text) - limit})"
+    return _BAD.sub(lambda m: f"‹U+{ord(m[0]):04X}›", unicodedata.normalize("NFC", text))
+
+
+def one_line(text: str, limit: int = 0) -> str:
+    """`clean`, with line breaks and tabs shown as spaces: for a table cell or a terminal line."""
+    return clean(re.sub(r"[\r\n\t]+", " ", text), limit)
+
+
+def csv_safe(text: str) -> str:
+    """`clean`, and a leading formula sign (= + - @, tab, CR) disarmed by an apostrophe."""
+    text = clean(text)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def lower(text: str) -> str:
+    """Lower-case per code point, as Lucene and pyarrow do: İ becomes i (one code point), Σ becomes σ always."""
+    return text.lower() if "İ" not in text and "Σ" not in text else "".join(c.lower()[:1] for c in text)
+
+
+def fold(text: str) -> str:
+    """Without diacritics and case: "Đỗ Văn Ánh" and "do van anh" are one. Search folds both sides."""
+    text = unicodedata.normalize("NFD", text.casefold()).translate(_FOLD)
+    return unicodedata.normalize("NFC", "".join(c for c in text if not unicodedata.combining(c)))
+
+
+def nfc(text: str) -> str:
+    """Canonical composition: Vietnamese text is stored and compared so."""
+    return unicodedata.normalize("NFC", text)
