@@ -1,1 +1,1 @@
-
+"""The verbs that the command line and the scheduler share."""

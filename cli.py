@@ -1,0 +1,142 @@
+"""The `soc` command: a registry of lazily loaded sub-commands, global options, exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Annotated, Any, Final
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from domain import i18n
+from domain.errors import SocError, UsageError
+
+COMMANDS: Final[dict[str, str]] = {
+    "try": "commands.trial:app",
+    "init": "commands.init:app",
+    "collect": "commands.collect:app",
+    "parse": "commands.parse:app",
+    "parsers": "commands.parsers:app",
+    "search": "commands.search:app",
+    "rules": "commands.rules:app",
+    "scan": "commands.scan:app",
+    "hunt": "commands.hunt:app",
+    "anomaly": "commands.anomaly:app",
+    "alerts": "commands.alerts:app",
+    "queue": "commands.queue:app",
+    "incident": "commands.incident:app",
+    "playbook": "commands.playbook:app",
+    "report": "commands.report:app",
+    "register": "commands.register:app",
+    "drill": "commands.drill:app",
+    "run": "commands.run:app",
+    "jobs": "commands.jobs:app",
+    "doctor": "commands.doctor:app",
+    "audit": "commands.audit:app",
+    "store": "commands.store:app",
+    "config": "commands.config:app",
+    "demo": "commands.demo:app",
+}
+"""Command -> "module:attribute" (a typer.Typer). Its help line is the text `cli.<command>` of the catalogues."""
+
+
+class LazyGroup(TyperGroup):
+    """Imports a command's module only when that command is called; help and completion use stand-ins."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in COMMANDS:
+            self.commands.setdefault(name, TyperGroup(name=name, help=i18n.t(f"cli.{name}")))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the registry: the order of the work."""
+        return list(COMMANDS)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Load what is called."""
+        if args and args[0] in COMMANDS:
+            module, attribute = COMMANDS[args[0]].split(":")
+            command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+            command.name, command.help = args[0], i18n.t(f"cli.{args[0]}")
+            self.commands[args[0]] = command
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def options(
+    config: Annotated[str, typer.Option(help="soc.toml (default: searched upwards from here)")] = "",
+    data: Annotated[str, typer.Option(help="embedded store in this folder, overrides store.url")] = "",
+    now: Annotated[str, typer.Option(help="replay as if it were this instant (ISO 8601)")] = "",
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else")] = False,
+    lang: Annotated[str, typer.Option(help="vi or en")] = "",
+    quiet: Annotated[bool, typer.Option("-q", help="only errors")] = False,
+    verbose: Annotated[bool, typer.Option("-v", help="more detail on stderr")] = False,
+) -> None:
+    """Tháp Canh: log analytics, detection, playbooks and reports for a province's SOC."""
+    from commands import common  # noqa: PLC0415  keeps `soc --help` light
+
+    common.configure(config=config, data=data, now=now, json=json, lang=lang, quiet=quiet, verbose=verbose)
+
+
+def _hoist(argv: list[str]) -> list[str]:
+    """Global options are accepted anywhere: move them to the front (up to `--`)."""
+    from commands.common import hoist  # noqa: PLC0415
+
+    return hoist(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: turns every error into one clear message and the documented exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    i18n.use(_early_lang(arguments))
+    try:
+        code = app(args=_hoist(arguments), standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except SocError as error:
+        _say(error)
+        code = error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:  # noqa: BLE001  the last net: never a traceback
+        from commands.common import internal_error  # noqa: PLC0415
+
+        code = internal_error(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _early_lang(arguments: list[str]) -> str:
+    """`--lang` before the command line is parsed: help texts need it."""
+    for index, word in enumerate(arguments):
+        if word == "--lang" and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if word.startswith("--lang="):
+            return word.partition("=")[2]
+    return os.environ.get("SOC_LANG", "vi")
+
+
+def _say(error: SocError) -> None:
+    from domain.text import one_line  # noqa: PLC0415
+
+    place = f"{error.where}: " if error.where else ""
+    sys.stderr.write(f"soc: {one_line(place + error.what)}\n")
+    if error.hint:
+        sys.stderr.write(f"  → {one_line(error.hint)}\n")
+
+
+__all__ = ["COMMANDS", "UsageError", "app", "main"]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""What every command shares: global options, the runtime, output. No logic of its own."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from domain import i18n
+from domain.clock import LOCAL, Clock, FixedClock, SystemClock
+from domain.errors import UsageError
+from domain.text import csv_safe, one_line
+
+if TYPE_CHECKING:
+    from jobs.runtime import Runtime
+
+
+@dataclass
+class Options:
+    """The global options of this run."""
+
+    config: str = ""
+    data: str = ""
+    now: str = ""
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+OPTIONS = Options()
+_VALUED = ("--config", "--data", "--now", "--lang")
+_FLAGS = ("--json",)
+
+
+def hoist(argv: Sequence[str]) -> list[str]:
+    """Global options may stand anywhere before `--`: they are moved to the front."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _FLAGS or word.partition("=")[0] in _VALUED:
+            front.append(word)
+            if word in _VALUED:
+                front += [value for value in [next(words, None)] if value is not None]
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def configure(*, config: str, data: str, now: str, json: bool, lang: str, quiet: bool, verbose: bool) -> None:
+    """Take the global options."""
+    if lang and lang not in i18n.LANGS:
+        raise UsageError(f"--lang {lang}: vi | en")
+    if lang:
+        i18n.use(lang)
+    OPTIONS.config, OPTIONS.data, OPTIONS.now = config, data, now
+    OPTIONS.json, OPTIONS.quiet, OPTIONS.verbose = json, quiet, verbose
+    clock()
+
+
+def clock() -> Clock:
+    """The system clock, or the one that `--now` sets."""
+    return FixedClock(instant(OPTIONS.now)) if OPTIONS.now else SystemClock()
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 instant or date (local midnight); without offset it is local time. In UTC."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"not an ISO 8601 time: {one_line(text, 60)}", hint="2026-11-24T08:15:00+07:00") from None
+    return (at if at.tzinfo else at.replace(tzinfo=LOCAL)).astimezone(UTC)
+
+
+def runtime() -> Runtime:
+    """Configuration, store and clock, opened once per run."""
+    from jobs.runtime import Runtime  # noqa: PLC0415
+
+    return Runtime.open(config=OPTIONS.config, data=OPTIONS.data, clock=clock())
+
+
+def emit(data: object) -> None:
+    """One JSON document on stdout."""
+    import orjson  # noqa: PLC0415
+
+    sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS, default=_plain) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if hasattr(value, "item"):
+        return value.item()
+    return str(value)
+
+
+def say(text: str) -> None:
+    """A message for people, on stderr unless `-q`."""
+    if not OPTIONS.quiet:
+        sys.stderr.write(one_line(text) + "\n")
+
+
+def show(headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "table") -> None:
+    """Rows as a table (terminal), JSON lines or CSV; log text is made harmless for each."""
+    if OPTIONS.json or form == "json":
+        for row in rows:
+            emit(dict(zip(headers, row, strict=True)))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(headers)
+        writer.writerows([csv_safe("" if cell is None else str(cell)) for cell in row] for row in rows)
+    elif form == "table":
+        _table(headers, rows)
+    else:
+        close = difflib.get_close_matches(form, ["table", "json", "csv"], 1)
+        raise UsageError(f"--format {form}: table | json | csv", hint=close[0] if close else "")
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    from rich.box import SIMPLE  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE, pad_edge=False)
+    for header in headers:
+        table.add_column(Text(header), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(one_line("" if cell is None else str(cell), 300)) for cell in row))
+    width = None if sys.stdout.isatty() else max(120, int(os.environ.get("COLUMNS", "0") or 0))
+    Console(highlight=False, width=width).print(table)
+
+
+def track(items: Iterable[Any], text: str, total: float | None = None) -> Iterable[Any]:
+    """A progress bar on stderr, only on a terminal and unless `-q`."""
+    if OPTIONS.quiet or not sys.stderr.isatty():
+        return items
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import track as bar  # noqa: PLC0415
+
+    return bar(items, description=text, total=total, console=Console(stderr=True), transient=True)
+
+
+def internal_error(error: BaseException) -> int:
+    """One line and the log file: exit 70."""
+    if OPTIONS.verbose:
+        traceback.print_exception(error)
+    folder = Path(os.environ.get("SOC_STATE") or tempfile.gettempdir())
+    log = folder / f"soc-error-{os.getpid()}.log"
+    try:
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        log = Path("-")
+    sys.stderr.write(one_line(f"soc: internal error: {type(error).__name__}: {error} (details: {log})", 600) + "\n")
+    return 70
