@@ -7,7 +7,6 @@ import os
 import sys
 from typing import Annotated, Any, Final
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -51,11 +50,11 @@ class LazyGroup(TyperGroup):
         for name in COMMANDS:
             self.commands.setdefault(name, TyperGroup(name=name, help=i18n.t(f"cli.{name}")))
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """In the order of the registry: the order of the work."""
         return list(COMMANDS)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load what is called."""
         if args and args[0] in COMMANDS:
             module, attribute = COMMANDS[args[0]].split(":")
@@ -96,11 +95,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if argv is None else argv
     i18n.use(_early_lang(arguments))
     try:
-        code = app(args=_hoist(arguments), standalone_mode=False)
-    except click.exceptions.Abort:
+        code = app(args=_hoist(arguments), prog_name="soc", standalone_mode=False)
+    except typer.Abort:
         code = 130
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:  # typer carries its own click: only this base class is public
+        error.show()  # type: ignore[attr-defined]
         code = 2
     except SocError as error:
         _say(error)

@@ -1,0 +1,40 @@
+"""The frame of the command line: exit codes, global options, languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli import COMMANDS
+from tests.conftest import Soc
+
+
+def test_help_lists_every_command_in_both_languages(soc_here: Soc) -> None:
+    english, vietnamese = soc_here("--help"), soc_here("--help", "--lang", "vi")
+    assert english.returncode == vietnamese.returncode == 0
+    for name in COMMANDS:
+        assert f" {name} " in english.stdout
+    assert "Run all detectors" in english.stdout
+    assert "Quét sự kiện mới" in vietnamese.stdout
+
+
+def test_an_unknown_command_is_a_usage_error_with_a_suggestion(soc: Soc) -> None:
+    done = soc("serach")
+    assert done.returncode == 2
+    assert "No such command 'serach'" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        pytest.param(["config", "check", "--config", "nowhere.toml"], 3, "nowhere.toml: no such configuration file", id="no file"),
+        pytest.param(["config", "check", "--now", "yesterday"], 2, "not an ISO 8601 time: yesterday", id="bad time"),
+        pytest.param(["config", "check", "--lang", "fr"], 2, "--lang fr: vi | en", id="bad language"),
+    ],
+)
+def test_errors_have_one_line_and_their_exit_code(soc_here: Soc, args: list[str], code: int, text: str) -> None:
+    done = soc_here(*args)
+    assert done.returncode == code
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
