@@ -38,6 +38,8 @@ class Column:
     """Distinct values, no nulls: string, int64, double, bool (as in the field dictionary)."""
     multi: bool = False
     """True when a value may hold several, joined by SEP."""
+    null: int = -1
+    """Index of the value that stands for a JSON null; -1 in stores, where null = missing. Only `rules verify` sees nulls."""
 
 
 class EventBatch(Protocol):
@@ -94,6 +96,7 @@ class TableBatch:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
+        self._names = frozenset(table.column_names)
         self._cache: dict[str, Column | None] = {}
 
     @property
@@ -108,8 +111,12 @@ class TableBatch:
     def column(self, name: str, rows: Rows | None = None) -> Column | None:
         """The column, dictionary-encoded once and kept."""
         if name not in self._cache:
-            found = name in self.table.schema.names
-            self._cache[name] = encode(self.table[name], multi=fields.is_array(name)) if found else None
+            if name not in self._names:
+                return None
+            array = self.table[name]
+            if rows is not None and len(rows) < self.table.num_rows // 2 and not pa.types.is_dictionary(array.type):
+                return encode(array.take(pa.array(rows)), multi=fields.is_array(name))
+            self._cache[name] = encode(array, multi=fields.is_array(name))
         full = self._cache[name]
         if full is None or rows is None:
             return full

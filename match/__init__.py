@@ -1,0 +1,48 @@
+"""The one evaluator: Expr over an EventBatch -> row numbers. Rules, `soc search` and playbook queries all come here."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+
+import numpy as np
+
+from domain.event import EventBatch, Rows
+from domain.query import TRUE, Expr
+from match.evaluate import Evaluation
+from match.plan import Entry, Plan
+
+__all__ = ["Entry", "Matcher", "rows"]
+
+
+class Matcher:
+    """Many rules, compiled once, over many batches. Each rule's answer depends on that rule alone."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        groups: dict[Expr, list[Entry]] = {}
+        for entry in entries:
+            groups.setdefault(entry.route, []).append(entry)
+        self._routes = Plan(TRUE, [Entry(number, TRUE, route) for number, route in enumerate(groups)])
+        self._groups = list(groups.items())
+        self._plans: dict[int, Plan] = {}
+
+    def run(self, batch: EventBatch) -> Iterator[tuple[Hashable, Rows]]:
+        """(rule key, matching rows) for every rule that matches; rows sorted."""
+        if not batch.rows:
+            return
+        everything = np.arange(batch.rows, dtype=np.int32)
+        for number, fed in Evaluation(self._routes, batch, everything).run():
+            plan = self._plan(number)
+            for rule, found in Evaluation(plan, batch, fed).run():
+                yield plan.keys[rule], found
+
+    def _plan(self, number: int) -> Plan:
+        if number not in self._plans:
+            self._plans[number] = Plan(*self._groups[number])
+        return self._plans[number]
+
+
+def rows(expr: Expr, batch: EventBatch) -> Rows:
+    """The rows of a batch for which one expression holds, sorted."""
+    for _, found in Matcher([Entry(0, TRUE, expr)]).run(batch):
+        return found
+    return np.zeros(0, np.int32)

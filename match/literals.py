@@ -1,0 +1,85 @@
+"""Many literals against many values in one pass: an Aho-Corasick automaton over the values' concatenated bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import ahocorasick_rs
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SHORT = 3
+"""Literals below this many bytes occur nearly everywhere: they are searched one by one, by Arrow."""
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Where one literal occurs: element numbers, and whether the occurrence begins or ends the element."""
+
+    elements: np.ndarray[tuple[int], np.dtype[np.int64]]
+    at_start: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    at_end: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+class Literals:
+    """A fixed set of literals (not empty strings)."""
+
+    def __init__(self, literals: Sequence[str]) -> None:
+        coded = [text.encode() for text in literals]
+        self._long = [i for i, code in enumerate(coded) if len(code) >= SHORT]
+        self._short = [(i, literals[i]) for i, code in enumerate(coded) if len(code) < SHORT]
+        self._automaton = (
+            ahocorasick_rs.BytesAhoCorasick([coded[i] for i in self._long], matchkind=ahocorasick_rs.MatchKind.Standard)
+            if self._long
+            else None
+        )
+
+    def find(self, texts: pa.Array) -> Mapping[int, Hits]:
+        """Literal number -> its hits in `texts` (pa.string(), no nulls). Literals without a hit are left out."""
+        out = dict(self._find_long(texts)) if self._automaton is not None else {}
+        for number, literal in self._short:
+            inside = pc.match_substring(texts, literal).to_numpy(zero_copy_only=False)
+            where = np.flatnonzero(inside)
+            if len(where):
+                taken = texts.take(pa.array(where))
+                starts = pc.starts_with(taken, literal).to_numpy(zero_copy_only=False)
+                ends = pc.ends_with(taken, literal).to_numpy(zero_copy_only=False)
+                out[number] = Hits(where, starts, ends)
+        return out
+
+    def _find_long(self, texts: pa.Array) -> Mapping[int, Hits]:
+        offsets, data = _buffers(texts)
+        assert self._automaton is not None  # noqa: S101  for the type checker
+        found = self._automaton.find_matches_as_indexes(data, overlapping=True)
+        if not found:
+            return {}
+        flat = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
+        pattern, start, end = flat[:, 0], flat[:, 1] + offsets[0], flat[:, 2] + offsets[0]
+        element = np.searchsorted(offsets, start, side="right") - 1
+        inside = end <= offsets[element + 1]  # drop what straddles two values
+        pattern, start, end, element = pattern[inside], start[inside], end[inside], element[inside]
+        order = np.argsort(pattern, kind="stable")
+        pattern, element = pattern[order], element[order]
+        at_start = start[order] == offsets[element]
+        at_end = end[order] == offsets[element + 1]
+        edges = np.flatnonzero(np.diff(pattern)) + 1
+        bounds = [0, *edges.tolist(), len(pattern)]
+        return {
+            self._long[int(pattern[a])]: Hits(element[a:b], at_start[a:b], at_end[a:b])
+            for a, b in zip(bounds, bounds[1:], strict=False)
+            if b > a
+        }
+
+
+def _buffers(texts: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], memoryview]:
+    """Offsets (n+1, absolute) and the bytes from the first to the last offset."""
+    kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    _, offset_buffer, data = texts.buffers()
+    if offset_buffer is None or len(texts) == 0:
+        return np.zeros(len(texts) + 1, np.int64), memoryview(b"")
+    offsets = np.frombuffer(offset_buffer, kind)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    view = memoryview(data).cast("B") if data is not None else memoryview(b"")
+    return offsets, view[int(offsets[0]) : int(offsets[-1])]

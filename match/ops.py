@@ -1,0 +1,159 @@
+"""The operators of `domain.query.Test` that are not plain literal text: each answers one bool per distinct value."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+import ciso8601
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.clock import LOCAL
+from domain.query import Test, Value
+from match.values import Mask, Values, fold
+
+
+def text_of(value: Value) -> str:
+    """A rule's value as text: booleans true/false, whole floats without .0."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def like_regex(pattern: str) -> str:
+    """A `like` pattern as an RE2 expression over the whole value; * and ? cross line breaks."""
+    out = []
+    for piece in re.findall(r"\\[*?\\]|[*?]|[^*?\\]+|\\", pattern):
+        if piece == "*":
+            out.append(".*")
+        elif piece == "?":
+            out.append(".")
+        else:
+            out.append(re2_escape(piece[1:] if len(piece) == 2 and piece[0] == "\\" and piece[1] in "*?\\" else piece))
+    return r"(?s)\A" + "".join(out) + r"\z"
+
+
+def re2_escape(text: str) -> str:
+    """Text as a literal inside an RE2 expression."""
+    return re.sub(r"([^\w\s]|\s)", lambda m: f"\\x{{{ord(m[0]):x}}}" if ord(m[0]) < 0x80 else m[0], text, flags=re.ASCII)
+
+
+def _regex(values: Values, test: Test) -> Mask:
+    out = values.nothing()
+    for pattern in test.values:
+        out |= values.spread(_bools(pc.match_substring_regex(values.texts, str(pattern))))
+    return out
+
+
+def _like(values: Values, test: Test) -> Mask:
+    texts = values.texts if test.cased else values.lowered
+    out = values.nothing()
+    for pattern in test.values:
+        folded = str(pattern) if test.cased else pc.utf8_lower(pa.scalar(str(pattern))).as_py()
+        out |= values.spread(_bools(pc.match_substring_regex(texts, like_regex(folded))))
+    return out
+
+
+def _cased(values: Values, test: Test) -> Mask:
+    kernel = {"eq": pc.equal, "contains": pc.match_substring, "startswith": pc.starts_with, "endswith": pc.ends_with}[test.op]
+    out = values.nothing()
+    for value in test.values:
+        out |= values.spread(_bools(kernel(values.texts, text_of(value))))
+    return out
+
+
+def _fold(values: Values, test: Test) -> Mask:
+    out = values.nothing()
+    for value in test.values:
+        needle = fold(pa.array([text_of(value)]))[0].as_py()
+        out |= values.spread(_bools(pc.match_substring(values.folded, needle)))
+    return out
+
+
+def _compare(values: Values, test: Test) -> Mask:
+    kernel = {"lt": np.less, "lte": np.less_equal, "gt": np.greater, "gte": np.greater_equal}[test.op]
+    out = values.nothing()
+    for value in test.values:
+        try:
+            limit = float(value)
+        except (TypeError, ValueError):
+            continue
+        with np.errstate(invalid="ignore"):
+            out |= values.spread(kernel(values.numbers, limit))
+    return out
+
+
+def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, v4-mapped v6 as v4, zone dropped; None when it is none."""
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0].strip("[] "))
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A network; v4-mapped v6 networks become v4. ValueError when it is none."""
+    found = ipaddress.ip_network(text, strict=False)
+    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= 96 and found.network_address.ipv4_mapped:
+        return ipaddress.IPv4Network((found.network_address.ipv4_mapped, found.prefixlen - 96))
+    return found
+
+
+def _cidr(values: Values, test: Test) -> Mask:
+    nets = [network(str(v)) for v in test.values]
+    found = [address(text) for text in values.texts.to_pylist()]
+    inside = [a is not None and any(a.version == n.version and a in n for n in nets) for a in found]
+    return values.spread(np.array(inside, np.bool_))
+
+
+_PART: Final[Mapping[str, Callable[[datetime], int]]] = {
+    "minute": lambda t: t.minute, "hour": lambda t: t.hour, "day": lambda t: t.day,
+    "week": lambda t: t.isocalendar().week, "month": lambda t: t.month, "year": lambda t: t.year,
+}  # fmt: skip
+
+
+def _time_part(values: Values, test: Test) -> Mask:
+    """Part of a time stamp: as written when it names a zone or none; Unix seconds are read in local time."""
+    wanted = {int(float(v)) for v in test.values}
+    out = np.zeros(len(values.texts), np.bool_)
+    for number, text in enumerate(values.texts.to_pylist()):
+        at = _time(text)
+        out[number] = at is not None and _PART[test.op](at) in wanted
+    return values.spread(out)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return ciso8601.parse_datetime(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromtimestamp(float(text), LOCAL)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _bools(array: pa.Array) -> Mask:
+    return array.to_numpy(zero_copy_only=False)
+
+
+SPECIAL: Final[Mapping[str, Callable[[Values, Test], Mask]]] = {
+    "re": _regex, "like": _like, "fold": _fold, "lt": _compare, "lte": _compare, "gt": _compare, "gte": _compare, "cidr": _cidr,
+    **dict.fromkeys(_PART, _time_part),
+}  # fmt: skip
+
+
+def special(values: Values, test: Test) -> Mask:
+    """One bool per distinct value for an operator that the automaton does not serve."""
+    if test.op in ("eq", "contains", "startswith", "endswith"):
+        return _cased(values, test)
+    return SPECIAL[test.op](values, test)

@@ -1,0 +1,147 @@
+"""A group of rules that share a route, compiled: distinct tests, literals by field, and what a rule cannot do without."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.query import And, Expr, Not, Or, Test
+from match.literals import Literals
+from match.ops import text_of
+
+Node: TypeAlias = "int | tuple[str, tuple[Node, ...]]"
+"""A test number, or ("a" | "o" | "n", children)."""
+
+LITERAL_OPS: Final = frozenset({"eq", "contains", "startswith", "endswith"})
+ROW_OPS: Final = frozenset({"fieldref", "fieldref_startswith", "fieldref_endswith", "fieldref_contains"})
+KEYWORD: Final = "*"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One rule for the matcher."""
+
+    key: Hashable
+    route: Expr
+    """Which events can feed it (log source): shared by many rules; TRUE = all."""
+    body: Expr
+
+
+@dataclass
+class FieldTests:
+    """All tests on one field (or keyword) of a group."""
+
+    literal: list[tuple[int, str, list[int]]] = field(default_factory=list)
+    """(test number, op, literal numbers)."""
+    special: list[int] = field(default_factory=list)
+    presence: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    @cached_property
+    def literals(self) -> Literals:
+        """The automaton, built when the first event of this route arrives."""
+        return Literals(self.texts)
+
+    @cached_property
+    def by_literal(self) -> dict[int, list[tuple[int, str]]]:
+        """Literal number -> the tests that use it, with their op."""
+        out: dict[int, list[tuple[int, str]]] = {}
+        for test, op, numbers in self.literal:
+            for number in numbers:
+                out.setdefault(number, []).append((test, op))
+        return out
+
+
+class Plan:
+    """Compiled once per group and kept over batches."""
+
+    def __init__(self, route: Expr, entries: Sequence[Entry]) -> None:
+        self.route = route
+        self.keys = [entry.key for entry in entries]
+        self.tests: list[Test] = []
+        self._numbers: dict[Test, int] = {}
+        self.bodies = [self._node(entry.body) for entry in entries]
+        self.by_field: dict[str, FieldTests] = {}
+        self._literal_numbers: dict[tuple[str, str], int] = {}
+        for number, test in enumerate(self.tests):
+            self._place(number, test)
+        self._clauses()
+
+    def _node(self, expr: Expr) -> Node:
+        if isinstance(expr, Test):
+            number = self._numbers.setdefault(expr, len(self.tests))
+            if number == len(self.tests):
+                self.tests.append(expr)
+            return number
+        if isinstance(expr, Not):
+            return ("n", (self._node(expr.child),))
+        return ("a" if isinstance(expr, And) else "o", tuple(self._node(c) for c in expr.children))
+
+    def _place(self, number: int, test: Test) -> None:
+        if test.op in ROW_OPS:
+            return
+        tests = self.by_field.setdefault(test.field or KEYWORD, FieldTests())
+        if test.op in ("exists", "null"):
+            tests.presence.append(number)
+        elif test.op in LITERAL_OPS and not test.cased and all(text_of(v) for v in test.values):
+            folded = pc.utf8_lower(pa.array([text_of(v) for v in test.values], pa.string())).to_pylist()
+            tests.literal.append((number, test.op, [self._literal(test.field or KEYWORD, tests, text) for text in folded]))
+        else:
+            tests.special.append(number)
+
+    def _literal(self, name: str, tests: FieldTests, text: str) -> int:
+        number = self._literal_numbers.setdefault((name, text), len(tests.texts))
+        if number == len(tests.texts):
+            tests.texts.append(text)
+        return number
+
+    def _clauses(self) -> None:
+        """Flatten "needs one of these tests" clauses of all rules, so that dead rules drop out in three numpy calls."""
+        flat: list[int] = []
+        starts: list[int] = []
+        owners: list[int] = []
+        for rule, body in enumerate(self.bodies):
+            for clause in (c for c in required(body, self.tests) if c):
+                starts.append(len(flat))
+                owners.append(rule)
+                flat.extend(clause)
+        self._flat, self._starts = np.array(flat, np.int64), np.array(starts, np.int64)
+        self._owners = np.array(owners, np.int64)
+
+    def candidates(self, alive: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[int]:
+        """Rules that can still match, given which tests hit at least one value."""
+        if not len(self._starts):
+            return list(range(len(self.bodies)))
+        clause = np.logical_or.reduceat(alive[self._flat], self._starts)
+        dead = np.zeros(len(self.bodies), np.bool_)
+        dead[self._owners[~clause]] = True
+        return np.flatnonzero(~dead).tolist()
+
+
+def required(node: Node, tests: Sequence[Test]) -> list[tuple[int, ...]]:
+    """Clauses that must all hold: each a tuple of tests of which one must hit. () = unknown, may always hold."""
+    if isinstance(node, int):
+        return [()] if absent_holds(tests[node]) or tests[node].op in ROW_OPS or tests[node].field is None else [(node,)]
+    kind, children = node
+    if kind == "n":
+        return [()]
+    if kind == "a":
+        return [clause for child in children for clause in required(child, tests)]
+    merged: list[int] = []
+    for child in children:
+        clauses = [c for c in required(child, tests) if c]
+        if not clauses:
+            return [()]
+        merged.extend(min(clauses, key=len))
+    return [tuple(merged)]
+
+
+def absent_holds(test: Test) -> bool:
+    """Whether the test is true of an event that lacks the field."""
+    return test.op == "null" or (test.op == "exists" and not test.values[0])
