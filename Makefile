@@ -1,0 +1,51 @@
+# Every target sets up .venv by itself (any python3 >= 3.11 on PATH); after that nothing needs the network.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench bundle lock clean
+
+PYTHON := $(firstword $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done))
+BIN := .venv/bin
+HOUSE := tests/test_imports.py tests/test_catalogues.py tests/test_documentation.py tests/test_packaging.py
+READY := .venv/.ready
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements.lock
+	@[ -n "$(PYTHON)" ] || { echo "make: no python3 >= 3.11 on PATH" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' requirements.lock)"
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	@touch $@
+
+demo: $(READY)  ## the whole chain on generated data: logs, alerts, incident, playbook, documents (folder demo/)
+	$(BIN)/python cli.py demo
+
+check: $(READY)  ## lint, types, the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(HOUSE)
+
+test: $(READY)  ## all tests, on two cores
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+format: $(READY)  ## lay out the code, mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## measure, and print a table
+	$(BIN)/python -m benchmarks
+
+bundle: $(READY)  ## dist/: one archive for an air-gapped machine, installed once without network as proof
+	$(BIN)/python -m docs.deploy.bundle
+	$(BIN)/python -m pytest -m slow tests/test_packaging.py
+
+lock: $(READY)  ## resolve the locks anew (needs the registry); versions move only as far as pyproject.toml allows
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
+
+clean:  ## remove what was made, but not .venv
+	rm -rf dist build demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
