@@ -178,7 +178,7 @@ class Incident:
     timeline: tuple[Entry, ...] = ()
     """In order of `at`."""
     classified: datetime | None = None
-    """When category and level were both known."""
+    """When category and level were both known to a person (what the machine proposes at opening does not count)."""
     recovered: datetime | None = None
     """When the response ended."""
     closed: datetime | None = None

@@ -90,7 +90,7 @@ def _classify(incident: Incident, record: RecordLike) -> Incident:
         level_reason=body.get("reason") or incident.level_reason,
         flags=_flags(incident.flags, body.get("flags", {}), record.at),
         facts={**incident.facts, **body.get("facts", {})},
-        classified=incident.classified or (record.at if category and level else None),
+        classified=incident.classified or (record.at if category and level and record.actor != "system" else None),
         personal_data_t0=when(start) if start else incident.personal_data_t0,
     )
 
