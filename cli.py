@@ -50,7 +50,7 @@ class LazyGroup(TyperGroup):
         for name in COMMANDS:
             self.commands.setdefault(name, TyperGroup(name=name, help=i18n.t(f"cli.{name}")))
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  the signature is typer's
         """In the order of the registry: the order of the work."""
         return list(COMMANDS)
 
@@ -130,7 +130,8 @@ def _say(error: SocError) -> None:
     from domain.text import one_line  # noqa: PLC0415
 
     place = f"{error.where}: " if error.where else ""
-    sys.stderr.write(f"soc: {one_line(place + error.what)}\n")
+    for line in (place + error.what).splitlines():
+        sys.stderr.write(f"soc: {one_line(line)}\n")
     if error.hint:
         sys.stderr.write(f"  → {one_line(error.hint)}\n")
 

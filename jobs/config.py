@@ -6,7 +6,8 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from typing import Any, Final
 from domain.errors import ConfigError
 
 FILE: Final = "soc.toml"
+SCHEDULE: Final = {"collect": "* * * * *", "scan": "*/5 * * * *", "report": "0 7 * * 1"}
+"""Default schedule, cron expressions in local time."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Config:
     """Content folders (rules, playbooks, registers, ...) that overlay what is shipped."""
     org_profile: str = ""
     period_style: str = "nd09"
-    schedule: Mapping[str, str] = field(default_factory=dict)
+    schedule: Mapping[str, str] = field(default_factory=lambda: dict(SCHEDULE))
+    """Job -> cron expression in local time, or "off"."""
     spool_quota: int = 0
     """Bytes; 0 = 10 GiB or 20 % of the disk, whichever is less."""
     lang: str = "vi"
@@ -63,9 +67,17 @@ class Config:
         return self.path.parent if self.path else Path.cwd()
 
 
-_TOP: Final = {"store", "source", "content", "org", "period", "schedule", "notify", "spool", "lang"}
-_STORE: Final = {"url", "user", "password", "ca", "client_cert", "client_key", "api_key", "index_prefix"}
-_SCHEDULE: Final = {"collect": "* * * * *", "scan": "*/5 * * * *", "report": "0 7 * * 1"}
+_SECTIONS: Final[dict[str, frozenset[str]]] = {
+    "store": frozenset({"url", "user", "password", "ca", "client_cert", "client_key", "api_key", "index_prefix"}),
+    "content": frozenset({"paths"}),
+    "org": frozenset({"profile"}),
+    "period": frozenset({"style"}),
+    "spool": frozenset({"quota", "dir"}),
+    "schedule": frozenset({"collect", "scan", "report"}),
+}
+_TOP: Final = frozenset({*_SECTIONS, "source", "lang", "notify"})
+SECRETS: Final = ("password", "api_key")
+_UNITS: Final = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def find(explicit: str) -> Path | None:
@@ -81,94 +93,136 @@ def find(explicit: str) -> Path | None:
 
 
 def load(explicit: str = "") -> Config:
-    """Read and check; ConfigError lists every problem, one a line."""
+    """Read and check; ConfigError lists every problem, one a line, each with file and line."""
     path = find(explicit)
     if path is None:
         return Config(None)
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from None
-    problems: list[str] = []
-    config = _build(path, _secrets(data, path.parent, problems), text, problems)
-    if problems:
-        raise ConfigError("\n".join(problems), where=str(path), hint="soc config check")
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(path), hint="TOML is UTF-8 text; soc init writes an example") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    problems = Problems(path, text)
+    config = _build(path, _secrets(data, path.parent, problems), problems)
+    if problems.found:
+        raise ConfigError("\n".join(problems.found), hint="soc config check")
     return config
 
 
-def _line(text: str, key: str) -> int:
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*(\[+\s*)?{re.escape(key)}\b", line):
-            return number
-    return 1
+class Problems:
+    """Collects what is wrong with one file, each with its line."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.found: list[str] = []
+        self._places: dict[tuple[str, int, str], int] = {}
+        seen: Counter[str] = Counter()
+        section, index = "", 0
+        for number, line in enumerate(text.splitlines(), 1):
+            if header := re.match(r"\s*\[\[?\s*([\w.-]+)\s*\]", line):
+                section = header[1]
+                index, seen[section] = seen[section], seen[section] + 1
+                self._places[section, index, ""] = number
+            elif key := re.match(r"\s*\"?([\w-]+)\"?\s*[.=]", line):
+                self._places.setdefault((section, index, key[1]), number)
+
+    def add(self, text: str, section: str = "", key: str = "", index: int = 0) -> None:
+        """One problem, at the line of the key, else of its section, else of the file."""
+        line = self._places.get((section, index, key)) or self._places.get((section, index, "")) or self._places.get(("", 0, section)) or 1
+        self.found.append(f"{self.path}:{line}: {text}")
+
+    def unknown(self, data: Mapping[str, Any], allowed: Collection[str], section: str = "", index: int = 0) -> None:
+        """Keys that are not allowed, with the one that was probably meant."""
+        for key in data:
+            if key not in allowed:
+                close = difflib.get_close_matches(key, sorted(allowed), 1)
+                hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(sorted(allowed))}"
+                self.add(f"unknown key {key}{f' in [{section}]' if section else ''}; {hint}", section, key, index)
 
 
-def _unknown(data: Mapping[str, Any], allowed: set[str], text: str, problems: list[str], section: str) -> None:
-    for key in data:
-        if key not in allowed:
-            close = difflib.get_close_matches(key, sorted(allowed), 1)
-            hint = f"; did you mean {close[0]}?" if close else f"; allowed: {', '.join(sorted(allowed))}"
-            problems.append(f"line {_line(text, key)}: unknown key {key}{section}{hint}")
-
-
-def _build(path: Path, data: dict[str, Any], text: str, problems: list[str]) -> Config:
-    _unknown(data, _TOP, text, problems, "")
-    store = data.get("store", {})
-    _unknown(store, _STORE, text, problems, " in [store]")
-    for name, allowed in (("content", {"paths"}), ("org", {"profile"}), ("period", {"style"}), ("spool", {"quota", "dir"})):
-        _unknown(data.get(name, {}), allowed, text, problems, f" in [{name}]")
-    _unknown(data.get("schedule", {}), set(_SCHEDULE), text, problems, " in [schedule]")
-    sources = tuple(_source(raw, text, problems) for raw in data.get("source", []))
-    for name in sorted({s.id for s in sources if [o.id for o in sources].count(s.id) > 1}):
-        problems.append(f"line {_line(text, 'id')}: source id {name} is used twice")
-    paths = data.get("content", {}).get("paths", ["content"])
+def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
+    problems.unknown(data, _TOP)
+    tables = {name: _table(data, name, problems) for name in _SECTIONS}
+    raw = data.get("source", [])
+    if not isinstance(raw, list):
+        problems.add("source is a list: write [[source]]", "source")
+        raw = []
+    sources = tuple(_source(entry, index, problems) for index, entry in enumerate(raw))
+    for index, source in enumerate(sources):
+        if source.id and source.id in {other.id for other in sources[:index]}:
+            problems.add(f"source id {source.id} is used twice", "source", "id", index)
+    paths = tables["content"].get("paths", ["content"])
+    if not isinstance(paths, list):
+        problems.add('paths is a list of folders: paths = ["content"]', "content", "paths")
+        paths = []
     return Config(
         path,
-        store_url=str(store.get("url", "file:data")),
-        store={k: v for k, v in store.items() if k != "url"},
+        store_url=str(tables["store"].get("url", "file:data")),
+        store={k: v for k, v in tables["store"].items() if k != "url"},
         sources=sources,
-        content=tuple(path.parent / p for p in paths),
-        org_profile=str(data.get("org", {}).get("profile", "")),
-        period_style=str(data.get("period", {}).get("style", "nd09")),
-        schedule={**_SCHEDULE, **data.get("schedule", {})},
-        spool_quota=int(data.get("spool", {}).get("quota", 0)),
+        content=tuple(path.parent / str(p) for p in paths),
+        org_profile=str(tables["org"].get("profile", "")),
+        period_style=str(tables["period"].get("style", "nd09")),
+        schedule={**SCHEDULE, **{k: str(v) for k, v in tables["schedule"].items() if k in SCHEDULE}},
+        spool_quota=_size(tables["spool"].get("quota", 0), problems),
         lang=str(data.get("lang", "vi")),
     )
 
 
-def _source(raw: Mapping[str, Any], text: str, problems: list[str]) -> Source:
-    known = {f.name for f in fields(Source)} - {"options"}
-    _unknown(raw, known, text, problems, " in [[source]]")
+def _table(data: Mapping[str, Any], name: str, problems: Problems) -> Mapping[str, Any]:
+    table = data.get(name, {})
+    if not isinstance(table, dict):
+        problems.add(f"{name} is a table: write [{name}]", "", name)
+        return {}
+    problems.unknown(table, _SECTIONS[name], name)
+    return table
+
+
+def _source(raw: Mapping[str, Any], index: int, problems: Problems) -> Source:
+    known = {f.name: f.type for f in fields(Source)}
+    problems.unknown(raw, known, "source", index)
     for key in ("id", "type"):
         if not raw.get(key):
-            problems.append(f"line {_line(text, 'source')}: [[source]] lacks {key}")
-    values = {k: v for k, v in raw.items() if k in known}
+            problems.add(f"[[source]] lacks {key}", "source", "", index)
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        kind = {"str": str, "bool": bool}.get(str(known.get(key)), dict)
+        if key in known and isinstance(value, kind):
+            values[key] = value
+        elif key in known:
+            problems.add(f"{key} must be {'text' if kind is str else 'true or false' if kind is bool else 'a table'}", "source", key, index)
     return Source(**{"id": "", "type": "", **values})
 
 
-def _secrets(value: Any, root: Path, problems: list[str]) -> Any:  # noqa: ANN401  TOML values
-    """`${ENV}` and `file:PATH` (below [store] and for secrets) filled in."""
+def _size(value: object, problems: Problems) -> int:
+    """Bytes of 1073741824, "10GiB", "500 MB"."""
+    match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", str(value))
+    if match is None or match[2].upper() not in _UNITS:
+        problems.add(f"quota {value}: bytes, or a number with KiB, MiB, GiB, TiB", "spool", "quota")
+        return 0
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def _secrets(value: Any, root: Path, problems: Problems, key: str = "") -> Any:
+    """`${ENV}` everywhere and `file:PATH` for secrets filled in."""
     if isinstance(value, dict):
-        return {k: _secret_key(k, v, root, problems) for k, v in value.items()}
+        return {k: _secrets(v, root, problems, k) for k, v in value.items()}
     if isinstance(value, list):
-        return [_secrets(v, root, problems) for v in value]
-    if isinstance(value, str):
-        return re.sub(r"\$\{(\w+)\}", lambda m: _env(m[1], problems), value)
-    return value
-
-
-def _secret_key(key: str, value: Any, root: Path, problems: list[str]) -> Any:  # noqa: ANN401  TOML values
-    if key in ("password", "api_key") and isinstance(value, str) and value.startswith("file:"):
+        return [_secrets(v, root, problems, key) for v in value]
+    if not isinstance(value, str):
+        return value
+    if key in SECRETS and value.startswith("file:"):
         try:
             return (root / value.removeprefix("file:")).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            problems.append(f"{key}: {error.strerror}: {value}")
+        except (OSError, UnicodeDecodeError) as error:
+            problems.add(f"{key}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}: {value}", "store", key)
             return ""
-    return _secrets(value, root, problems)
+    return re.sub(r"\$\{(\w+)\}", lambda m: _env(m[1], key, problems), value)
 
 
-def _env(name: str, problems: list[str]) -> str:
+def _env(name: str, key: str, problems: Problems) -> str:
     if name not in os.environ:
-        problems.append(f"environment variable {name} is not set")
+        problems.add(f"{key}: environment variable {name} is not set", "store", key)
     return os.environ.get(name, "")

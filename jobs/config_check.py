@@ -1,0 +1,125 @@
+"""What `soc config check` looks at beyond the form of `soc.toml`: whether the values make sense on this machine."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from collectors import PARSERS, SOURCES
+from domain.i18n import LANGS
+from jobs.config import SECRETS, Config, Problems, Source
+
+_EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_STORES: Final = ("file", "http", "https")
+
+
+def check(config: Config) -> list[str]:
+    """Problems as "file:line: what, and what is allowed"; empty when all is well."""
+    if config.path is None:
+        return []
+    problems = Problems(config.path, config.path.read_text(encoding="utf-8"))
+    for name, cron in config.schedule.items():
+        if fault := _cron_fault(cron):
+            problems.add(f'{name} = "{cron}": {fault}; five fields: minute hour day month weekday, or "off"', "schedule", name)
+    scheme = config.store_url.partition(":")[0]
+    if scheme not in _STORES:
+        problems.add(f"url {config.store_url}: file:FOLDER | https://HOST:PORT", "store", "url")
+    if config.lang not in LANGS:
+        problems.add(f"lang {config.lang}: {' | '.join(LANGS)}", "", "lang")
+    for index, source in enumerate(config.sources):
+        for key, text in _source(config, source):
+            problems.add(text, "source", key, index)
+    for folder in config.content:
+        if not folder.is_dir():
+            problems.add(f"content folder is missing: {folder}; soc init makes one", "content", "paths")
+    return problems.found
+
+
+def _cron_fault(cron: str) -> str:
+    if cron == "off":
+        return ""
+    try:
+        next(CronSim(cron, _EPOCH))
+    except CronSimError as error:
+        return str(error)
+    except StopIteration:
+        return "never due"
+    return ""
+
+
+def _source(config: Config, source: Source) -> Iterator[tuple[str, str]]:
+    """(key, problem) of one source."""
+    kinds = sorted({*SOURCES, "syslog"})
+    if source.type and source.type not in kinds:
+        yield "type", f"type {source.type}: {' | '.join(kinds)}"
+    if source.parser != "auto" and source.parser not in PARSERS:
+        yield "parser", f"parser {source.parser}: auto | {' | '.join(PARSERS)}"
+    if source.type == "syslog":
+        yield from _listen(source.listen)
+    elif source.type and not source.path and not source.url:
+        yield "", f"a {source.type} source needs path"
+    elif source.path and not any(glob.iglob(source.path, root_dir=config.root, recursive=True)):  # noqa: PTH207  absolute patterns too
+        yield "path", f"path {source.path}: no file matches, or they may not be read"
+    if source.expect_every and not re.fullmatch(r"\d+[smhd]", source.expect_every):
+        yield "expect_every", f"expect_every {source.expect_every}: a number with s, m, h or d, such as 5m"
+    yield from _reading(source)
+
+
+def _listen(listen: str) -> Iterator[tuple[str, str]]:
+    parts = urlsplit(listen)
+    try:
+        well = parts.scheme in ("udp", "tcp") and parts.hostname is not None and 0 < (parts.port or 0) < 65536
+    except ValueError:
+        well = False
+    if not well:
+        yield "listen", f"listen {listen or '(empty)'}: udp://[::]:5514 | tcp://[::]:5514"
+
+
+def _reading(source: Source) -> Iterator[tuple[str, str]]:
+    """Encoding and time zone."""
+    try:
+        codecs.lookup(source.encoding)
+    except LookupError:
+        yield "encoding", f"encoding {source.encoding}: utf-8, utf-16le, cp1258, ..."
+    if not re.fullmatch(r"[+-]\d{2}:?\d{2}", source.tz):
+        try:
+            ZoneInfo(source.tz)
+        except (KeyError, ValueError, OSError):
+            yield "tz", f"tz {source.tz}: an offset such as +07:00, or a zone such as Asia/Ho_Chi_Minh"
+
+
+def effective(config: Config) -> dict[str, Any]:
+    """The whole configuration with defaults filled in and every secret masked; plain JSON values."""
+    return {
+        "file": str(config.path) if config.path else "",
+        "store": {"url": _without_password(config.store_url), **_masked(config.store)},
+        "source": [_masked({k: v for k, v in asdict(source).items() if v not in ("", {}, False)}) for source in config.sources],
+        "content": [str(folder) for folder in config.content],
+        "org": {"profile": config.org_profile},
+        "period": {"style": config.period_style},
+        "schedule": dict(config.schedule),
+        "spool": {"quota": config.spool_quota},
+        "lang": config.lang,
+    }
+
+
+def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: "***" if key in SECRETS and value else _without_password(value) if key == "url" else value for key, value in values.items()
+    }
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
