@@ -7,10 +7,25 @@ from typing import Final
 SOURCES: Final[dict[str, str]] = {}
 """Source type -> "module:class" of its Collector."""
 
-ENVELOPES: Final[dict[str, str]] = {}
-"""Envelope name -> "module:object"."""
+ENVELOPES: Final[dict[str, str]] = {
+    "syslog": "collectors.envelopes.syslog:ENVELOPE",
+}
+"""Envelope name -> "module:object". Order = from the outside in; each is stripped at most once."""
 
 PARSERS: Final[dict[str, str]] = {
-    "windows": "collectors.parsers.windows:PARSER",
+    "nginx": "collectors.parsers.nginx:PARSER",
+    "linux_auth": "collectors.parsers.linux_auth:PARSER",
 }
 """Parser name -> "module:object". Order = priority of detection."""
+
+GENERIC: Final[tuple[str, ...]] = ()
+"""Parsers that get only what no other one claims, in the order of PARSERS."""
+
+PROGRAMS: Final[dict[str, str]] = {
+    program: "linux_auth"
+    for program in (
+        "sshd sshd-session sudo su useradd userdel usermod groupadd groupdel groupmod passwd chpasswd chage gpasswd newusers login"
+        " systemd-logind polkitd pkexec runuser doas chfn chsh faillock unix_chkpwd"
+    ).split()
+}
+"""Syslog program (lower case) -> parser that owns its messages, whatever they say."""
