@@ -1,14 +1,24 @@
 """Alerts: what detectors find, folded so that the same thing again is one alert with a count.
 
-An alert is an append-only list of records (stream `alert`, key = alert id); `Alert` is its projection, a pure function.
+An alert is an append-only list of records (stream `alert`, key = alert id); `Alert` is its projection (`domain.alert_fold`).
+Record types: opened, hits, ack, assigned, verdict, silenced, incident, reopened.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+STREAM: Final = "alert"
+STATUSES: Final = ("new", "assigned", "ack", "closed", "silenced")
+"""`silenced`: found and counted, but nobody is asked to look."""
+VERDICTS: Final = ("true_positive", "false_positive", "benign", "duplicate")
+MAX_EVENTS: Final = 10_000
+"""Event ids that one alert keeps; further events are only counted."""
 
 
 @dataclass(frozen=True, order=True)
@@ -45,7 +55,7 @@ class Reason:
     """What is normal (anomaly), or the matched term (Sigma)."""
     text: str = ""
     """Key of the sentence in the catalogue, e.g. `anomaly.volume`; empty = field: value."""
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """Numbers for the sentence."""
 
 
@@ -90,3 +100,61 @@ def alert_id(rule_id: str, entities: Sequence[Entity], day: str, ordinal: int) -
     """Stable over batches, engines and machines: rule, entities, local day of the first event, and the how-manieth that day."""
     parts = [rule_id, *(f"{e.type}={e.value}" for e in sorted(entities)), day, str(ordinal)]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=10).hexdigest()
+
+
+@dataclass(frozen=True)
+class Alert:
+    """The projection of the records of one alert."""
+
+    id: str
+    rule: RuleRef
+    entities: tuple[Entity, ...]
+    first: datetime
+    """First event, UTC."""
+    last: datetime
+    """Last event, UTC."""
+    count: int
+    """Events (or episodes) so far."""
+    events: tuple[str, ...]
+    """`event.id` (hex), oldest first; at most MAX_EVENTS."""
+    opened_at: datetime
+    """When it was detected (recorded)."""
+    reasons: tuple[Reason, ...] = ()
+    evidence: str = ""
+    evidence_from: datetime | None = None
+    evidence_to: datetime | None = None
+    related: tuple[Entity, ...] = ()
+    retro: bool = False
+    exercise: bool = False
+    status: str = "new"
+    """One of STATUSES."""
+    updated_at: datetime | None = None
+    """When the last record was written."""
+    assignee: str = ""
+    acked_at: datetime | None = None
+    """When somebody first took it: ack, or verdict without one."""
+    acked_by: str = ""
+    closed_at: datetime | None = None
+    closed_by: str = ""
+    verdict: str = ""
+    """One of VERDICTS; empty while open."""
+    verdict_reason: str = ""
+    duplicate_of: str = ""
+    incident: str = ""
+    """Incident it belongs to; empty = none."""
+    why: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Why it joined that incident: `level`, or `type`, `value` (the shared entity) and `alert` (the other one)."""
+    silence: str = ""
+    """Silence that keeps it quiet; empty = none."""
+    version: int = 0
+    """Number of records: what a writer must expect."""
+
+    @property
+    def is_open(self) -> bool:
+        """Somebody still has to decide."""
+        return self.status in ("new", "assigned", "ack")
+
+    @property
+    def key(self) -> tuple[str, tuple[Entity, ...]]:
+        """What findings fold under."""
+        return self.rule.id, self.entities
