@@ -13,6 +13,7 @@ ENVELOPES: Final[dict[str, str]] = {
 """Envelope name -> "module:object". Order = from the outside in; each is stripped at most once."""
 
 PARSERS: Final[dict[str, str]] = {
+    "windows": "collectors.parsers.windows:PARSER",
     "nginx": "collectors.parsers.nginx:PARSER",
     "linux_auth": "collectors.parsers.linux_auth:PARSER",
 }

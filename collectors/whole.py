@@ -1,0 +1,233 @@
+"""Whole files, read once from start to end: text, EVTX, compressed, archives of them. For hunts, trials and evidence.
+
+Positions: 0-based line number of a text file, EventRecordID of an EVTX file. Nothing is extracted to disk; member names are never
+used as paths, so a hostile archive cannot write anywhere. What cannot be read is told through `Problem`, the rest goes on.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+import pyarrow as pa
+
+from collectors import evtx
+from domain.raw import Checkpoint, RawBatch
+
+BLOCK: Final = 8 << 20
+"""Bytes of text per batch."""
+MAX_LINE: Final = 16 << 20
+"""A longer line is rejected as a whole and counted."""
+MAX_MEMBER: Final = 8 << 30
+"""Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
+_OPENERS: Final = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_BROKEN: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that could not be read."""
+
+    source: str
+    """Label of the file or member."""
+    reason: str
+
+
+def files(path: Path) -> Iterator[tuple[Path, str]]:
+    """(file, label): the file itself by name, or every file below a folder by its path relative to it, sorted."""
+    if path.is_dir():
+        for found in sorted(path.rglob("*")):
+            if found.is_file():
+                yield found, found.relative_to(path).as_posix()
+    else:
+        yield path, path.name
+
+
+def batches(path: Path, label: str, arrival: int, tell: Callable[[Problem], None], parser: str = "auto") -> Iterator[RawBatch]:
+    """All records of one file as batches whose `source` is the label (`archive!member` inside archives). `arrival` in microseconds."""
+    try:
+        with path.open("rb") as raw:
+            yield from _open(raw, label, _Context(arrival, tell, parser))
+    except _BROKEN as error:
+        tell(Problem(label, _reason(error)))
+
+
+@dataclass(frozen=True)
+class _Context:
+    arrival: int
+    tell: Callable[[Problem], None]
+    parser: str
+    depth: int = 0
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else (error.strerror or str(error))
+
+
+def _open(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
+    head = raw.read(512)
+    raw.seek(0)
+    if head.startswith(evtx.MAGIC):
+        yield from _evtx(raw, label, context)
+    elif head.startswith(b"PK\x03\x04"):
+        yield from _zip(raw, label, context)
+    elif _is_tar(raw, head):
+        yield from _tar(raw, label, context)
+    else:
+        opener = next((o for magic, o in _OPENERS.items() if head.startswith(magic)), None)
+        if opener is None:
+            yield from _text(raw, label, context)
+        else:
+            with opener(raw, "rb") as inner:
+                yield from _unpacked(inner, label, context)  # type: ignore[arg-type]
+
+
+def _is_tar(raw: IO[bytes], head: bytes) -> bool:
+    compressed = any(head.startswith(m) for m in _OPENERS)
+    if not compressed and head[257:262] != b"ustar":
+        return False
+    try:
+        with tarfile.open(fileobj=raw, mode="r:*") as archive:
+            return archive.next() is not None
+    except _BROKEN:
+        return False
+    finally:
+        raw.seek(0)
+
+
+def _unpacked(inner: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
+    """A decompressed stream: EVTX needs to seek, so it is held in memory; text streams."""
+    buffered = io.BufferedReader(_Capped(inner), 1 << 20)  # type: ignore[arg-type]
+    if buffered.peek(8)[:8] == evtx.MAGIC:
+        yield from _evtx(io.BytesIO(buffered.read()), label, context)
+    else:
+        yield from _text(buffered, label, context)
+
+
+class _Capped(io.RawIOBase):
+    """Ends with an error after MAX_MEMBER bytes: a decompression bomb must not fill memory or time."""
+
+    def __init__(self, inner: IO[bytes]) -> None:
+        self._inner = inner
+        self._left = MAX_MEMBER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._inner.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(f"unpacks to more than {MAX_MEMBER} bytes")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _zip(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
+    with zipfile.ZipFile(raw) as archive:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            name = f"{label}!{member.filename}"
+            try:
+                with archive.open(member) as inner:
+                    yield from _unpacked(inner, name, context)
+            except _BROKEN as error:
+                context.tell(Problem(name, _reason(error)))
+
+
+def _tar(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
+    with tarfile.open(fileobj=raw, mode="r:*") as archive:
+        for member in archive:
+            inner = archive.extractfile(member) if member.isfile() else None
+            if inner is not None:
+                yield from _unpacked(inner, f"{label}!{member.name}", context)
+
+
+def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
+    damage = evtx.Damage()
+    numbers: list[int] = []
+    found: list[bytes] = []
+    for number, record in evtx.records(raw, damage):
+        numbers.append(number)
+        found.append(record)
+        if len(found) == evtx.BATCH:
+            yield _batch(label, found, np.array(numbers, np.int64), context)
+            numbers, found = [], []
+    if found:
+        yield _batch(label, found, np.array(numbers, np.int64), context)
+    if damage.records:
+        context.tell(Problem(label, f"{damage.records} damaged records or chunks: {damage.first}"))
+
+
+def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
+    line = 0
+    rest = b""
+    encoding = ""
+    while block := raw.read(BLOCK):
+        if not encoding:
+            encoding, block = _bom(block)
+            if encoding != "utf-8":
+                block = (block + raw.read()).decode(encoding, "replace").encode()
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > MAX_LINE:
+            rest = _skip(raw, len(rest), label, line + len(lines), context)
+        yield from _lines(label, lines, line, context)
+        line += len(lines)
+    if rest:
+        yield from _lines(label, [rest], line, context)
+
+
+def _lines(label: str, lines: list[bytes], first: int, context: _Context) -> Iterator[RawBatch]:
+    """A batch without the empty lines; the others keep their numbers."""
+    trimmed = [line[:-1] if line.endswith(b"\r") else line for line in lines]
+    numbers = np.flatnonzero(np.fromiter(map(len, trimmed), np.int64, len(trimmed)))
+    if len(numbers):
+        yield _batch(label, [line for line in trimmed if line], numbers + first, context)
+
+
+def _skip(raw: IO[bytes], size: int, label: str, line: int, context: _Context) -> bytes:
+    """Read over a line beyond the limit; it keeps its number as an empty record. Returns what follows it."""
+    tail = b""
+    while block := raw.read(BLOCK):
+        head, found, tail = block.partition(b"\n")
+        size += len(head)
+        if found:
+            tail = b"\n" + tail
+            break
+    context.tell(Problem(label, f"line {line}: {size} bytes exceed the limit of {MAX_LINE}"))
+    return tail
+
+
+def _bom(block: bytes) -> tuple[str, bytes]:
+    if block.startswith(b"\xef\xbb\xbf"):
+        return "utf-8", block[3:]
+    if block.startswith(b"\xff\xfe"):
+        return "utf-16-le", block[2:]
+    if block.startswith(b"\xfe\xff"):
+        return "utf-16-be", block[2:]
+    return "utf-8", block
+
+
+def _batch(label: str, found: list[bytes], positions: np.ndarray[tuple[int], np.dtype[np.int64]], context: _Context) -> RawBatch:
+    return RawBatch(
+        source=label,
+        stream="",
+        records=pa.array(found, pa.large_binary()),
+        positions=positions,
+        arrivals=np.full(len(found), context.arrival, np.int64),
+        checkpoint=Checkpoint(label, "", int(positions[-1]) + 1),
+        parser=context.parser,
+        received=len(found),
+    )
