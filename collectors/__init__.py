@@ -26,7 +26,7 @@ PROGRAMS: Final[dict[str, str]] = {
     program: "linux_auth"
     for program in (
         "sshd sshd-session sudo su useradd userdel usermod groupadd groupdel groupmod passwd chpasswd chage gpasswd newusers login"
-        " systemd-logind polkitd pkexec runuser doas chfn chsh faillock unix_chkpwd"
+        " systemd-logind polkitd pkexec runuser doas chfn chsh faillock unix_chkpwd pam"
     ).split()
 }
 """Syslog program (lower case) -> parser that owns its messages, whatever they say."""

@@ -51,10 +51,7 @@ _NEW: Final = re.compile(
 _PRI: Final = re.compile(r"<(?P<pri>\d{1,3})>(?P<msg>.*)", re.DOTALL)
 _ELEMENT: Final = re.compile(r'\[([^\s\]="]+)((?: [^\s\]="]+="(?:[^"\\\]]|\\.)*")*)\]')
 _PARAM: Final = re.compile(r' ([^\s\]="]+)="((?:[^"\\\]]|\\.)*)"')
-FACILITIES: Final = (
-    "kernel user-level mail system security/authorization syslogd line-printer network-news UUCP clock security/authorization FTP NTP"
-    " log-audit log-alert clock local0 local1 local2 local3 local4 local5 local6 local7"
-).split()
+FACILITIES: Final = ["kernel", "user-level", "mail", "system", "security/authorization", "syslogd", "line-printer", "network-news", "UUCP", "clock", "security/authorization", "FTP", "NTP", "log-audit", "log-alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]
 SEVERITIES: Final = ("Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug")
 _LONG: Final = {"log.syslog.priority", "log.syslog.facility.code", "log.syslog.severity.code", "process.pid"}
 

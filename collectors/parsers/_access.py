@@ -15,10 +15,20 @@ from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from collectors.parsers.common import (
-    CODES, TIME, Event, blank, clf_instant, constant, failed, integer, integers, ip, map_distinct, merge, outcome, several,
+    TIME,
+    Event,
+    blank,
+    clf_instant,
+    constant,
+    failed,
+    integer,
+    ip,
+    map_distinct,
+    merge,
+    outcome,
+    several,
 )  # fmt: skip
 
 STAMP: Final = r"\[\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
@@ -30,7 +40,7 @@ _BLOCK: Final = re.compile(
 )
 _TIME: Final = re.compile(r' ?\[(\d{1,2}/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "', re.ASCII)
 _STATUS: Final = re.compile(r'" (\d{3}|-) (\d+|-)(?= |$)', re.ASCII)
-_ENDING: Final = re.compile(rf' {_QUOTED} {_QUOTED}(.*)', re.DOTALL)
+_ENDING: Final = re.compile(rf" {_QUOTED} {_QUOTED}(.*)", re.DOTALL)
 _REQUEST: Final = re.compile(r"([A-Za-z_-]{1,32}) (.*) HTTP/(\d(?:\.\d)?)", re.DOTALL)
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::(\d{1,5}))?")
 _EXTENSION: Final = re.compile(r"\.([A-Za-z0-9_]{1,16})$")
@@ -64,7 +74,7 @@ def one(record: str) -> Line | None:
     stamp = _TIME.search(record)
     if stamp is None:
         return None
-    left, dash, user = record[: stamp.start()].rpartition(" - ") if " - " in record[: stamp.start()] else _split_head(record[: stamp.start()])
+    left, dash, user = _head(record[: stamp.start()])
     status = _STATUS.search(record, stamp.end() - 1)
     if status is None or not dash:
         return None
@@ -74,7 +84,12 @@ def one(record: str) -> Line | None:
     return (left, user, stamp[1], request, status[1], status[2], referrer, agent, tail)
 
 
-def _split_head(head: str) -> tuple[str, str, str]:
+def _head(head: str) -> tuple[str, str, str]:
+    """`address - user`, `address ident user`, `address -`: (address, anything, user); empty when it is none of them."""
+    if " - " in head:
+        return head.partition(" - ")
+    if head.endswith(" -"):
+        return head[:-2], "-", "-"
     words = head.rsplit(" ", 2)
     return (words[0], " ", words[2]) if len(words) == 3 else ("", "", "")
 
@@ -100,7 +115,6 @@ def parse(records: pa.Array, product: str, wanted: frozenset[str] | None) -> pa.
 def _table(lines: Sequence[Line], product: str, wanted: frozenset[str] | None) -> pa.Table:
     left, user, time, request, status, size, referrer, agent, tail = (_coded(column) for column in zip(*lines, strict=True))
     keep = ("-",) if product == "nginx" else ()
-    code = _numbers(status)
     columns = {
         "@timestamp": map_distinct(time, TIME, clf_instant),
         "event.kind": constant("event", len(lines)),
@@ -110,8 +124,8 @@ def _table(lines: Sequence[Line], product: str, wanted: frozenset[str] | None) -
         "event.type": constant("access", len(lines)),
         "event.outcome": map_distinct(status, pa.string(), lambda v: outcome(integer(v))),
         "user.name": blank(user, *keep),
-        "http.response.status_code": code,
-        "http.response.body.bytes": _numbers(size),
+        "http.response.status_code": map_distinct(status, pa.int64(), integer),
+        "http.response.body.bytes": map_distinct(size, pa.int64(), integer),
         "http.request.referrer": blank(referrer, *keep),
         "user_agent.original": blank(agent, *keep),
         **spread(request, request_fields, REQUEST_FIELDS),
@@ -123,10 +137,6 @@ def _table(lines: Sequence[Line], product: str, wanted: frozenset[str] | None) -
 
 def _coded(column: Iterable[str]) -> pa.DictionaryArray:
     return pa.array(column, pa.string()).dictionary_encode()
-
-
-def _numbers(column: pa.DictionaryArray) -> pa.Array:
-    return integers(blank(column, "-").dictionary.take(column.indices)) if False else map_distinct(column, pa.int64(), integer)
 
 
 def spread(column: pa.DictionaryArray, of: Callable[[str], Event], names: Sequence[str]) -> dict[str, pa.Array]:
@@ -236,6 +246,3 @@ def tail_fields(tail: str) -> Event:
     if not tail:
         return {}
     return {"network.forwarded_ip": ip(tail.strip().strip('"').partition(",")[0])}
-
-
-__all__ = ["CODES", "lines_of", "one", "parse", "pc", "request_fields", "url_fields"]

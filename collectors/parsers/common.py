@@ -32,7 +32,7 @@ Event: TypeAlias = "dict[str, object]"
 TIME: Final = pa.timestamp("us", "UTC")
 CODES: Final = pa.dictionary(pa.int32(), pa.string())
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MONTHS: Final = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+MONTHS: Final = {m: i for i, m in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
 UNPARSED: Final = "pipeline_error"
 _INT64: Final = 1 << 63
 
@@ -141,7 +141,7 @@ def text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
-        import orjson  # noqa: PLC0415  rare
+        import orjson
 
         return orjson.dumps(value, default=str).decode()
     return str(value)
@@ -374,13 +374,9 @@ def blank(array: pa.Array, *markers: str) -> pa.Array:
         if not pc.any(mask).as_py():
             return array
         gone = pc.take(mask, array.indices)
-        return pc.if_else(gone, pa.scalar(None, array.type), array) if False else _null_codes(array, gone)
+        indices = pc.if_else(gone, pa.scalar(None, array.indices.type), array.indices)
+        return pa.DictionaryArray.from_arrays(indices, array.dictionary)
     return pc.if_else(pc.is_in(array, value_set=drop), pa.scalar(None, array.type), array)
-
-
-def _null_codes(array: pa.DictionaryArray, gone: pa.Array) -> pa.Array:
-    indices = pc.if_else(gone, pa.scalar(None, array.indices.type), array.indices)
-    return pa.DictionaryArray.from_arrays(indices, array.dictionary)
 
 
 def outcome(status: int | None) -> str | None:

@@ -6,6 +6,7 @@ https://nginx.org/en/docs/http/ngx_http_log_module.html  https://nginx.org/en/do
 from __future__ import annotations
 
 import re
+from datetime import tzinfo
 from typing import Final
 
 import numpy as np
@@ -14,9 +15,7 @@ import pyarrow.compute as pc
 
 from collectors.base import Payload
 from collectors.parsers import _access
-from collectors.parsers.common import Event, Mask, bsd_instants, categorise, failed, integer, iso_instant, ip, merge, table_of, zone
-
-__all__ = ["PARSER", "Nginx", "bsd_instants", "failed"]
+from collectors.parsers.common import Event, Mask, categorise, integer, ip, iso_instant, merge, table_of, zone
 
 _ERROR_START: Final = r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+: "
 _ERROR: Final = re.compile(
@@ -53,16 +52,16 @@ class Nginx:
         return merge(len(records), parts)
 
 
-def _error(record: str, default: object) -> Event | None:
-    """`2026/11/24 08:15:03 [error] 812#812: *45 open() "/var/www/x" failed (2: ...), client: 192.0.2.1, server: a, request: "GET /x HTTP/1.1"`."""
+def _error(record: str, default: tzinfo) -> Event | None:
+    """`2026/11/24 08:15:03 [error] 812#812: *45 open() "/x" failed (2: ...), client: 192.0.2.1, server: a, request: "GET /x HTTP/1.1"`."""
     found = _ERROR.fullmatch(record)
     if found is None:
         return None
-    at = iso_instant(found["time"].replace("/", "-", 2), default)  # type: ignore[arg-type]
+    at = iso_instant(found["time"].replace("/", "-", 2), default)
     if at is None:
         return None
     event: Event = {
-        "@timestamp": at, "event.kind": "event", "event.module": "nginx", "event.dataset": "nginx.error",
+        "@timestamp": at, "event.kind": "event", "event.module": "nginx", "event.dataset": "nginx.error", "process.name": "nginx",
         "log.level": found["level"], "process.pid": integer(found["pid"]), "process.thread.id": integer(found["tid"]),
         "nginx.error.connection_id": integer(found["connection"]), "message": found["message"],
     }  # fmt: skip
@@ -74,7 +73,9 @@ def _context(message: str) -> Event:
     """What nginx appends to an error: `, client: …, server: …, request: "…", host: "…"`."""
     said = {key: quoted or bare for key, quoted, bare in _CONTEXT.findall(message)}
     client = said.get("client", "")
-    out: Event = {"source.address": client, "source.ip": ip(client), "related.ip": ip(client), "url.domain": said.get("host", "").rpartition(":")[0] or said.get("host")}
+    host = said.get("host") or ""
+    domain = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    out: Event = {"source.address": client, "source.ip": ip(client), "related.ip": ip(client), "url.domain": domain}
     return out | _access.request_fields(said.get("request", "")) | {"http.request.referrer": said.get("referrer")}
 
 
