@@ -1,0 +1,30 @@
+"""`soc run`: the service."""
+
+from __future__ import annotations
+
+import typer
+
+from commands.common import runtime, say
+from domain.errors import ConfigError
+from domain.i18n import t
+from domain.text import one_line
+from jobs.config_check import check
+from jobs.service import Service
+
+app = typer.Typer(rich_markup_mode=None)
+RECEIVERS = ("collect", "run")
+"""The command that listens."""
+
+
+@app.command(help=t("jobs.help_run"))
+def run() -> None:
+    """Receivers and schedule until SIGTERM."""
+    now = runtime()
+    if problems := check(now.config):
+        raise ConfigError("\n".join(problems), hint="soc config check")
+    listens = any(source.listen for source in now.config.sources)
+    Service(now, _tell, RECEIVERS if listens else ()).run()
+
+
+def _tell(key: str, values: dict[str, object]) -> None:
+    say(t(f"jobs.{key}", **{name: one_line(str(value), 1000) for name, value in values.items()}))
