@@ -111,11 +111,11 @@ def say(text: str) -> None:
         sys.stderr.write(one_line(text) + "\n")
 
 
-def show(headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "table") -> None:
-    """Rows as a table (terminal), JSON lines or CSV; log text is made harmless for each."""
+def show(headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "table", keys: Sequence[str] = ()) -> None:
+    """Rows as a table (terminal), JSON lines or CSV; log text is made harmless for each. `keys`: names in JSON, where headers are translated."""
     if OPTIONS.json or form == "json":
         for row in rows:
-            emit(dict(zip(headers, row, strict=True)))
+            emit(dict(zip(keys or headers, row, strict=True)))
     elif form == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(headers)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from commands.common import OPTIONS, emit, runtime, say, show
+from commands.common import OPTIONS, runtime, say, show
 from domain.clock import iso_local, show_local
 from domain.i18n import t
 from jobs import schedule
@@ -28,7 +27,8 @@ def list_(form: Annotated[str, typer.Option("--format", help="table | json | csv
         runs = schedule.history(now.store.coordination, name)
         last = (_time(datetime.fromisoformat(runs[-1].started)), runs[-1].code) if runs else ("", "")
         rows.append((name, cron, _time(following), *last))
-    show([t("jobs.job"), t("jobs.cron"), t("jobs.next"), t("jobs.last"), t("jobs.code")], rows, form)
+    headers = [t("jobs.job"), t("jobs.cron"), t("jobs.next"), t("jobs.last"), t("jobs.code")]
+    show(headers, rows, form, ("job", "schedule", "next", "last", "code"))
 
 
 @app.command("run", help=t("jobs.help_run_one"))
@@ -50,13 +50,9 @@ def history(
     names = [schedule.job(name).name] if name else list(schedule.JOBS)
     runs = [(job, ran) for job in names for ran in schedule.history(now.store.coordination, job)]
     runs = sorted(runs, key=lambda entry: entry[1].started, reverse=True)[:limit]
-    if OPTIONS.json or form == "json":
-        for job, ran in runs:
-            emit({"job": job, **asdict(ran)})
-        return
     headers = [t("jobs.job"), t("jobs.due"), t("jobs.started_at"), t("jobs.seconds"), t("jobs.code"), t("jobs.output")]
     rows = [(j, _shown(r.due), _shown(r.started), r.seconds, r.code, r.said) for j, r in runs]
-    show(headers, rows, form)
+    show(headers, rows, form, ("job", "due", "started", "seconds", "code", "said"))
 
 
 def _time(at: datetime | None) -> str:
@@ -64,4 +60,4 @@ def _time(at: datetime | None) -> str:
 
 
 def _shown(stamp: str) -> str:
-    return show_local(datetime.fromisoformat(stamp))
+    return _time(datetime.fromisoformat(stamp))

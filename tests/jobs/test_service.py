@@ -1,0 +1,155 @@
+"""`soc run`: jobs run on schedule, once, whoever runs them; SIGTERM ends everything cleanly."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.clock import FixedClock
+from domain.errors import UsageError
+from jobs import schedule
+from jobs.config import Config
+from jobs.runtime import Runtime
+from jobs.service import Service
+from store.base import Store
+from tests.conftest import ROOT, Soc, environment
+
+NOW = datetime(2026, 11, 24, 1, 17, 30, tzinfo=UTC)
+CONFIG = """\
+[schedule]
+collect = "off"
+scan = "* * * * *"
+report = "off"
+"""
+
+
+@pytest.mark.parametrize(
+    ("cron", "due", "following"),
+    [
+        pytest.param("* * * * *", "2026-11-24T01:17:00+00:00", "2026-11-24T01:18:00+00:00", id="every minute"),
+        pytest.param("*/5 * * * *", "2026-11-24T01:15:00+00:00", "2026-11-24T01:20:00+00:00", id="every five minutes"),
+        pytest.param("0 7 * * 1", "2026-11-23T00:00:00+00:00", "2026-11-30T00:00:00+00:00", id="Monday at seven, local time"),
+        pytest.param("0 0 1 1 *", "2025-12-31T17:00:00+00:00", "2026-12-31T17:00:00+00:00", id="once a year"),
+    ],
+)
+def test_due_times_are_local_time(cron: str, due: str, following: str) -> None:
+    assert schedule.due_at(cron, NOW) == datetime.fromisoformat(due)
+    assert schedule.next_at(cron, NOW) == datetime.fromisoformat(following)
+    assert schedule.due_at("off", NOW) is schedule.next_at("off", NOW) is None
+
+
+def test_the_weekly_report_is_about_the_week_that_ended() -> None:
+    assert schedule.job("report").arguments(datetime(2026, 1, 5, 0, 0, tzinfo=UTC))[-1] == "2026-W01"
+    with pytest.raises(UsageError, match=r"no such job: scna \(collect \| scan"):
+        schedule.job("scna")
+
+
+def test_a_run_is_claimed_once_and_missed_runs_count_as_one(tmp_store: Store) -> None:
+    cron = "* * * * *"
+    due = schedule.due_at(cron, NOW)
+    assert due is not None
+    work = tmp_store.coordination
+    assert schedule.claim(work, "scan", due, NOW, 60)
+    assert not schedule.claim(work, "scan", due, NOW, 60)
+    schedule.finish(work, "scan", schedule.Ran(due.isoformat(), NOW.isoformat(), 0.5, 0), NOW)
+    assert not schedule.claim(work, "scan", due, NOW, 60)
+    later = NOW + timedelta(hours=3)
+    newest = schedule.due_at(cron, later)
+    assert newest is not None
+    assert schedule.claim(work, "scan", newest, later, 60)
+    schedule.finish(work, "scan", schedule.Ran(newest.isoformat(), later.isoformat(), 0.5, 1, "no"), later)
+    assert not schedule.claim(work, "scan", newest, later, 60)
+    assert [run.code for run in schedule.history(work, "scan")] == [0, 1]
+
+
+def test_a_new_store_owes_nothing_that_is_long_past(tmp_store: Store) -> None:
+    due = schedule.due_at("0 7 * * 1", NOW)
+    assert due is not None
+    assert not schedule.claim(tmp_store.coordination, "report", due, NOW, 60)
+    assert not schedule.claim(tmp_store.coordination, "report", due, NOW, 60)
+    nextweek = due + timedelta(days=7)
+    assert schedule.claim(tmp_store.coordination, "report", nextweek, nextweek, 60)
+
+
+def test_only_the_last_runs_are_kept(tmp_store: Store) -> None:
+    for number in range(schedule.KEPT + 5):
+        schedule.finish(tmp_store.coordination, "scan", schedule.Ran("", "", number, 0), NOW)
+    runs = schedule.history(tmp_store.coordination, "scan")
+    assert [len(runs), runs[0].seconds, runs[-1].seconds] == [schedule.KEPT, 5, schedule.KEPT + 4]
+
+
+def test_a_job_past_its_limit_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time\nprint('asleep', flush=True)\ntime.sleep(60)\n", encoding="utf-8")
+    monkeypatch.setattr(schedule, "SOC", slow)
+    monkeypatch.setitem(schedule.JOBS, "scan", schedule.Job("scan", lambda _: ("scan",), 0.3))
+    told: list[str] = []
+    runtime = Runtime(Config(None, schedule={"scan": "* * * * *"}), FixedClock(NOW), str(tmp_path / "store"))
+    service = Service(runtime, lambda key, _: told.append(key))
+    until = time.monotonic() + 20
+    while "limit" not in told and time.monotonic() < until:
+        service.tick()
+        time.sleep(0.05)
+    assert told == ["running", "limit", "failed"]
+    assert service.running == {}
+    (ran,) = schedule.history(runtime.store.coordination, "scan")
+    assert ran.code == -signal.SIGTERM
+    assert ran.said == "asleep"
+    runtime.store.close()
+
+
+def _serve(folder: Path) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, str(ROOT / "cli.py"), "run"], cwd=folder, env=environment(folder), stderr=pipe, stdout=pipe, text=True)
+
+
+def _ended(service: subprocess.Popen[str]) -> tuple[int, str, str]:
+    service.send_signal(signal.SIGTERM)
+    out, err = service.communicate(timeout=60)
+    return service.returncode, out, err
+
+
+def test_two_services_on_one_store_do_no_harm_and_stop_on_sigterm(tmp_path: Path, soc: Soc) -> None:
+    (tmp_path / "soc.toml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "content").mkdir()
+    services = [_serve(tmp_path), _serve(tmp_path)]
+    until, runs = time.monotonic() + 60, []
+    while not runs and time.monotonic() < until:
+        time.sleep(0.5)
+        runs = [json.loads(line) for line in soc("jobs", "history", "scan", "--json").stdout.splitlines()]
+    left = [_ended(service) for service in services]
+    runs = [json.loads(line) for line in soc("jobs", "history", "scan", "--json").stdout.splitlines()]
+    assert [code for code, _, _ in left] == [0, 0], left
+    assert [out for _, out, _ in left] == ["", ""]
+    assert all("The service has stopped" in err for _, _, err in left)
+    assert runs, left
+    assert len({run["due"] for run in runs}) == len(runs)
+    assert {run["code"] for run in runs} == {0}, runs
+
+
+def test_jobs_list_and_run(tmp_path: Path, soc: Soc) -> None:
+    (tmp_path / "soc.toml").write_text(CONFIG, encoding="utf-8")
+    done = soc("jobs", "run", "scan")
+    assert done.returncode == 0, done.stderr
+    assert "scan: code 0 after" in done.stderr
+    listed = [json.loads(line) for line in soc("jobs", "list", "--json", "--now", "2026-11-24T08:17:30+07:00").stdout.splitlines()]
+    assert [(row["job"], row["schedule"], row["next"]) for row in listed] == [
+        ("collect", "off", ""),
+        ("scan", "* * * * *", "2026-11-24T08:18:00.000+07:00"),
+        ("report", "off", ""),
+    ]
+
+
+def test_a_broken_configuration_does_not_start(tmp_path: Path, soc_here: Soc) -> None:
+    (tmp_path / "soc.toml").write_text('[schedule]\nscan = "every five minutes"\n', encoding="utf-8")
+    done = soc_here("run")
+    assert done.returncode == 3
+    assert 'scan = "every five minutes"' in done.stderr
+    assert "five fields: minute hour day month weekday" in done.stderr
