@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 import pyarrow as pa
@@ -100,6 +100,27 @@ class Capabilities:
     aggregates: bool
 
 
+@dataclass(frozen=True)
+class Hold:
+    """Events that retention must not remove: a legal hold."""
+
+    name: str
+    window: TimeWindow | None = None
+    """On `@timestamp`; None = all times."""
+    partitions: tuple[str, ...] = ()
+    """Parser names; empty = all."""
+
+
+@dataclass(frozen=True)
+class Retained:
+    """What one run of retention removed, and what legal holds kept."""
+
+    rows: int
+    bytes: int
+    kept: Mapping[str, int] = field(default_factory=dict)
+    """Hold -> events that stayed because of it."""
+
+
 class EventStore(Protocol):
     """Events, numbered in the order in which they were accepted (the ingest sequence: 1, 2, 3, ...)."""
 
@@ -149,6 +170,21 @@ class EventStore(Protocol):
 
     def verify(self) -> Sequence[str]:
         """Recount the ledger and check every segment; the problems found."""
+
+    def compact(self, now: datetime) -> int:
+        """Merge small segments that every cursor has passed; how many went away (0 where the engine does that by itself)."""
+
+    def retain(self, before: date) -> Retained:
+        """Remove the events of whole UTC days before `before`, but for those on hold."""
+
+    def hold(self, hold: Hold) -> None:
+        """Put events under legal hold (again under the same name: replaced)."""
+
+    def release(self, name: str) -> bool:
+        """End a legal hold; False when there is none of that name."""
+
+    def holds(self) -> Sequence[Hold]:
+        """Legal holds, by name."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,41 @@
+"""The embedded engine: Parquet segments, and one SQLite file that says which of them are the store."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+from domain.errors import StoreError
+from store.local import upkeep
+from store.local.db import Database
+from store.local.events import LocalEvents
+from store.local.folder import Folder
+from store.local.records import LocalCoordination, LocalRecords
+
+CATALOG = "catalog.sqlite"
+
+
+class LocalStore:
+    """A store in one folder. Several processes may have it open, all of them reading and writing."""
+
+    def __init__(self, db: Database, folder: Folder) -> None:
+        self._db = db
+        self._folder = folder
+        self.events = LocalEvents(db, folder)
+        self.records = LocalRecords(db)
+        self.coordination = LocalCoordination(db)
+        self.url = f"file:{folder.path}"
+
+    @classmethod
+    def open(cls, path: Path) -> LocalStore:
+        """Open the store in a folder, making it when absent; what crashed writers left is removed. StoreError when it cannot be opened."""
+        if path.exists() and not path.is_dir():
+            raise StoreError("the store must be a folder, this is a file", where=str(path), hint="--data DIR")
+        folder = Folder(path.absolute())
+        db = Database(folder.path / CATALOG)
+        upkeep.sweep(db, folder)
+        return cls(db, folder)
+
+    def close(self) -> None:
+        """Release files and connections."""
+        self._folder.close()
+        self._db.close()

@@ -1,0 +1,178 @@
+"""Stored events as scans see them: one row group of a Parquet segment, columns read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from domain import fields
+from domain.errors import StoreError
+from domain.event import Column, Rows, encode
+from domain.raw import Int64s
+from store.local.folder import Lock
+from store.local.layout import SEQ, Group
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment as the catalog knows it."""
+
+    id: int
+    file: str
+    partition: str
+    day: int
+    first_seq: int
+    last_seq: int
+    rows: int
+    bytes: int
+    min_ts: int
+    max_ts: int
+    merged: bool
+    """Made by compaction: sequences of its rows stand in a column."""
+    sha256: bytes
+    groups: tuple[Group, ...]
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Damage becomes a StoreError that names the file."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        what = f"a segment cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        raise StoreError(what, where=str(path), hint="soc store verify; restore the file from a backup") from error
+
+
+class Source:
+    """A Parquet file, opened when first needed and shared by its row groups; keeps its snapshot alive."""
+
+    def __init__(self, path: Path, lock: Lock | None = None) -> None:
+        self.path = path
+        self._lock = lock
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        with readable(self.path):
+            return pq.ParquetFile(self.path, memory_map=False, pre_buffer=False, page_checksum_verification=True)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Column name -> number."""
+        return {name: i for i, name in enumerate(self._file.schema_arrow.names)}
+
+    def read(self, group: int, names: Sequence[str]) -> pa.Table:
+        """These columns (that exist) of one row group."""
+        places = self.places
+        wanted = [places[n] for n in names if n in places]
+        with readable(self.path):
+            return self._file.reader.read_row_group(group, column_indices=wanted, use_threads=False)
+
+    @property
+    def rows(self) -> int:
+        """According to the footer."""
+        return int(self._file.metadata.num_rows)
+
+
+class SegmentChunk:
+    """A Chunk (store.base): a row group, or those of its rows whose sequence lies in a range."""
+
+    def __init__(self, segment: Segment, number: int, source: Source) -> None:
+        self.partition = segment.partition
+        self.segment = segment
+        self._number = number
+        self._source = source
+        self._group = segment.groups[number]
+        self._selected: Rows | None = None
+        self._cache: dict[str, Column | None] = {}
+        if segment.merged:
+            self.first_seq, self.last_seq = self._group.min_seq, self._group.max_seq
+        else:
+            self.first_seq = segment.first_seq + sum(g.rows for g in segment.groups[:number])
+            self.last_seq = self.first_seq + self._group.rows - 1
+
+    def between(self, after: int, upto: int) -> SegmentChunk | None:
+        """Only the rows with after < sequence <= upto; None when there are none."""
+        if self.last_seq <= after or self.first_seq > upto:
+            return None
+        if self.first_seq > after and self.last_seq <= upto:
+            return self
+        seqs = self.sequences()
+        kept = np.flatnonzero((seqs > after) & (seqs <= upto)).astype(np.int32)
+        if not len(kept):
+            return None
+        part = SegmentChunk(self.segment, self._number, self._source)
+        part._selected, part.first_seq, part.last_seq = kept, int(seqs[kept].min()), int(seqs[kept].max())
+        return part
+
+    @property
+    def rows(self) -> int:
+        """Number of events."""
+        return self._group.rows if self._selected is None else len(self._selected)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Lowest and highest `@timestamp` of the row group, in microseconds."""
+        return self._group.min_ts, self._group.max_ts
+
+    def fields(self) -> Sequence[str]:
+        """Names of the columns of the segment."""
+        return [name for name in self._source.places if name != SEQ]
+
+    def column(self, name: str, rows: Rows | None = None) -> Column | None:
+        """The column, dictionary-encoded once and kept."""
+        if name not in self._cache:
+            array = self._array(name)
+            self._cache[name] = None if array is None else encode(array, multi=fields.is_array(name))
+        full = self._cache[name]
+        return full if full is None or rows is None else Column(full.codes[rows], full.values, full.multi)
+
+    def ids(self) -> pa.Array:
+        """`event.id` of each row."""
+        return self._array("event.id")
+
+    def times(self) -> Int64s:
+        """`@timestamp` of each row in microseconds."""
+        array = self._array("@timestamp")
+        return np.asarray(array.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def sequences(self) -> Int64s:
+        """Ingest sequence of each row."""
+        if self.segment.merged:
+            return np.asarray(self._array(SEQ).to_numpy(), dtype=np.int64)
+        numbers = np.arange(self._group.rows) if self._selected is None else self._selected
+        start = self.segment.first_seq + sum(g.rows for g in self.segment.groups[: self._number])
+        return start + numbers.astype(np.int64)
+
+    def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
+        """These rows and columns, text decoded."""
+        wanted = [n for n in (self.fields() if names is None else names) if n != SEQ]
+        table = self._source.read(self._number, wanted)
+        chosen = self._selected
+        if rows is not None:
+            asked = np.asarray(rows, dtype=np.int64)
+            chosen = asked if chosen is None else chosen[asked]
+        if chosen is not None:
+            table = table.take(pa.array(chosen)) if len(wanted) else table
+        return pa.table({n: _decoded(table[n]) for n in wanted if n in table.column_names})
+
+    def forget(self) -> None:
+        """Drop the columns read so far."""
+        self._cache.clear()
+
+    def _array(self, name: str) -> pa.Array | None:
+        if name not in self._source.places:
+            return None
+        array = self._source.read(self._number, [name])[name].combine_chunks()
+        return array if self._selected is None else array.take(pa.array(self._selected))
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
