@@ -106,8 +106,8 @@ def test_a_job_past_its_limit_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def _serve(folder: Path) -> subprocess.Popen[str]:
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, str(ROOT / "cli.py"), "run"], cwd=folder, env=environment(folder), stderr=pipe, stdout=pipe, text=True)
+    words, pipe = [sys.executable, str(ROOT / "cli.py"), "run"], subprocess.PIPE
+    return subprocess.Popen(words, cwd=folder, env=environment(folder), stderr=pipe, stdout=pipe, text=True)
 
 
 def _ended(service: subprocess.Popen[str]) -> tuple[int, str, str]:
