@@ -6,6 +6,7 @@ restored by the Windows parser. A damaged chunk costs its records, never the fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Final
@@ -14,6 +15,8 @@ import evtx
 
 MAGIC: Final = b"ElfFile\x00"
 BATCH: Final = 20_000
+_NUMBER: Final = re.compile(r'"EventRecordID":"?(\d+)')
+"""The number that people see; an exported file's own record numbers start anew."""
 
 
 @dataclass
@@ -43,7 +46,8 @@ def records(source: str | IO[bytes], damage: Damage) -> Iterator[tuple[int, byte
             if damage.records > 100_000:  # noqa: PLR2004  a reader that does not advance
                 return
             continue
-        yield int(record["event_record_id"]), record["data"].encode()
+        found = _NUMBER.search(record["data"])
+        yield int(found[1]) if found else int(record["event_record_id"]), record["data"].encode()
 
 
 def _note(damage: Damage, error: Exception) -> None:

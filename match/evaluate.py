@@ -86,7 +86,7 @@ class Evaluation:
                 elif op == "endswith":
                     mask[hits.elements[hits.at_end]] = True
                 else:
-                    mask[hits.elements[hits.at_start & hits.at_end]] = True
+                    mask[hits.elements[hits.whole]] = True
         for number, mask in masks.items():
             if mask.any():
                 yield number, values.spread(mask)

@@ -17,11 +17,13 @@ SHORT = 3
 
 @dataclass(frozen=True)
 class Hits:
-    """Where one literal occurs: element numbers, and whether the occurrence begins or ends the element."""
+    """Where one literal occurs: element numbers, and whether an occurrence begins, ends or is the element."""
 
     elements: np.ndarray[tuple[int], np.dtype[np.int64]]
     at_start: np.ndarray[tuple[int], np.dtype[np.bool_]]
     at_end: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    whole: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    """One occurrence is the whole element."""
 
 
 class Literals:
@@ -47,7 +49,7 @@ class Literals:
                 taken = texts.take(pa.array(where))
                 starts = pc.starts_with(taken, literal).to_numpy(zero_copy_only=False)
                 ends = pc.ends_with(taken, literal).to_numpy(zero_copy_only=False)
-                out[number] = Hits(where, starts, ends)
+                out[number] = Hits(where, starts, ends, pc.equal(taken, literal).to_numpy(zero_copy_only=False))
         return out
 
     def _find_long(self, texts: pa.Array) -> Mapping[int, Hits]:
@@ -65,10 +67,11 @@ class Literals:
         pattern, element = pattern[order], element[order]
         at_start = start[order] == offsets[element]
         at_end = end[order] == offsets[element + 1]
+        whole = at_start & at_end
         edges = np.flatnonzero(np.diff(pattern)) + 1
         bounds = [0, *edges.tolist(), len(pattern)]
         return {
-            self._long[int(pattern[a])]: Hits(element[a:b], at_start[a:b], at_end[a:b])
+            self._long[int(pattern[a])]: Hits(element[a:b], at_start[a:b], at_end[a:b], whole[a:b])
             for a, b in zip(bounds, bounds[1:], strict=False)
             if b > a
         }
