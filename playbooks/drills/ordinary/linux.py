@@ -1,0 +1,78 @@
+"""Linux servers on an ordinary day: cron, administrators, backups, updates, strangers at the SSH port."""
+
+from __future__ import annotations
+
+from random import Random
+
+from playbooks.drills.base import Event, local_day
+from playbooks.drills.lines import linux
+from playbooks.drills.world import Server, World, hosting
+
+
+def hosts(world: World) -> list[Server]:
+    """The Linux servers."""
+    return [s for s in world.servers.values() if s.os == "linux"]
+
+
+def linux_admin(world: World, rng: Random, at: float) -> list[Event]:
+    """An administrator signs in from the jump host, runs a few commands, signs out."""
+    server, user = rng.choice(hosts(world)), rng.choice(world.admins)
+    jump = world.province["watch"]["jump"]
+    events: list[Event] = []
+    if rng.random() < 0.08:
+        events += linux.ssh_failure(rng, at, server, user, jump, known=True)
+        at += 8
+    events += linux.ssh_login(rng, at, server, user, jump, "publickey")
+    for number in range(rng.randrange(1, 5)):
+        command = rng.choice(world.ordinary["admin_commands"])
+        events += linux.sudo(at + 20 + number * rng.randrange(15, 120), server, user, command)
+        if server.audit and rng.random() < 0.5:
+            events += linux.execve(rng, events[-1][0], server, command.split(" "), ("root", 0), rng.randrange(1000, 60000))
+    end = events[-1][0] + rng.randrange(10, 600)
+    events.append(linux.syslog(end, server, f"sshd[{rng.randrange(1000, 400000)}]", f"pam_unix(sshd:session): session closed for user {user}"))
+    return events
+
+
+def ssh_knocking(world: World, rng: Random, at: float) -> list[Event]:
+    """Strangers try passwords on the exchange server, a few at a time."""
+    address, noise = hosting(rng, six=0.05), world.ordinary["knocking"]
+    events: list[Event] = []
+    for number in range(rng.randrange(1, 4)):
+        name = rng.choice(noise["accounts"])
+        events += linux.ssh_failure(rng, at + number * rng.randrange(4, 90), world.servers["sftp01"], name, address, known=name == "root")
+    return events
+
+
+def every_ten_minutes(world: World, rng: Random, at: float) -> list[Event]:
+    """sysstat's collection runs on every server."""
+    events: list[Event] = []
+    for server in hosts(world):
+        events += linux.cron(rng, at + 1 + rng.random() * 0.3, server, "root", "command -v debian-sa1 > /dev/null && debian-sa1 1 1")
+    return events
+
+
+def every_hour(world: World, rng: Random, at: float) -> list[Event]:
+    """Hourly jobs, time synchronisation, and by the hour of the day: log rotation, updates, backup."""
+    events: list[Event] = []
+    hour = local_day(at + 60).tm_hour
+    for server in hosts(world):
+        events += linux.cron(rng, at + 1020 + rng.random(), server, "root", "cd / && run-parts --report /etc/cron.hourly")
+        if rng.random() < 0.3:
+            events.append(linux.syslog(at + rng.random() * 3000, server, "systemd-timesyncd[655]", f"Contacted time server {world.province['watch']['ntp']}:123."))
+        if hour == 0:
+            events.append(linux.syslog(at + 5, server, "systemd[1]", "Starting logrotate.service - Rotate log files..."))
+            events.append(linux.syslog(at + 6, server, "systemd[1]", "Finished logrotate.service - Rotate log files."))
+        if hour == 6:
+            events.append(linux.syslog(at + 700 + rng.random() * 900, server, "systemd[1]", "Starting apt-daily-upgrade.service - Daily apt upgrade and clean activities..."))
+            events.append(linux.syslog(at + 1700 + rng.random() * 900, server, "systemd[1]", "Finished apt-daily-upgrade.service - Daily apt upgrade and clean activities."))
+        if hour == 23 and server.name != "backup01":
+            events += backup(rng, at + rng.random() * 2400, server)
+    return events
+
+
+def backup(rng: Random, at: float, server: Server) -> list[Event]:
+    """The backup server fetches a server's data over SSH."""
+    events = linux.ssh_login(rng, at, server, "saoluu", "10.20.40.51", "publickey")
+    events += linux.sudo(at + 1, server, "saoluu", "/usr/bin/rsync --server --sender -logDtpre.iLsfxCIvu --numeric-ids . /var/lib/data/")
+    events.append(linux.syslog(at + rng.randrange(120, 900), server, f"sshd[{rng.randrange(1000, 400000)}]", "pam_unix(sshd:session): session closed for user saoluu"))
+    return events
