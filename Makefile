@@ -39,7 +39,7 @@ bench: $(READY)  ## measure, and print a table
 	$(BIN)/python -m benchmarks
 
 bundle: $(READY)  ## dist/: one archive for an air-gapped machine, installed once without network as proof
-	$(BIN)/python -m docs.deploy.bundle
+	$(BIN)/python docs/deploy/bundle.py
 	$(BIN)/python -m pytest -m slow tests/test_packaging.py
 
 lock: $(READY)  ## resolve the locks anew (needs the registry); versions move only as far as pyproject.toml allows

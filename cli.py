@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from domain import i18n
-from domain.errors import SocError, UsageError
+from domain.errors import SocError
 
 COMMANDS: Final[dict[str, str]] = {
     "try": "commands.trial:app",
@@ -42,6 +42,22 @@ COMMANDS: Final[dict[str, str]] = {
 """Command -> "module:attribute" (a typer.Typer). Its help line is the text `cli.<command>` of the catalogues."""
 
 
+def load(name: str) -> Any:
+    """The command behind a name of the registry, in the style of the house: plain help, no options for completion."""
+    module, attribute = COMMANDS[name].split(":")
+    command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+    command.name, command.help = name, i18n.t(f"cli.{name}")
+    command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+    _plain(command)
+    return command
+
+
+def _plain(command: Any) -> None:
+    command.rich_markup_mode = None
+    for inner in getattr(command, "commands", {}).values():
+        _plain(inner)
+
+
 class LazyGroup(TyperGroup):
     """Imports a command's module only when that command is called; help and completion use stand-ins."""
 
@@ -57,10 +73,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load what is called."""
         if args and args[0] in COMMANDS:
-            module, attribute = COMMANDS[args[0]].split(":")
-            command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
-            command.name, command.help = args[0], i18n.t(f"cli.{args[0]}")
-            self.commands[args[0]] = command
+            self.commands[args[0]] = load(args[0])
         return super().resolve_command(ctx, args)
 
 
@@ -136,7 +149,7 @@ def _say(error: SocError) -> None:
         sys.stderr.write(f"  → {one_line(error.hint)}\n")
 
 
-__all__ = ["COMMANDS", "UsageError", "app", "main"]
+__all__ = ["COMMANDS", "app", "load", "main"]
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,117 @@
+"""What is written is true: commands and fields are documented, examples run, links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from cli import COMMANDS, load
+from domain import i18n
+from tests import house
+from tests.conftest import Soc
+
+PAGES = [path for path in house.tracked() if path.suffix == ".md"]
+READMES = ("README.md", "README.vi.md")
+
+
+@cache
+def _generator() -> ModuleType:
+    found = importlib.util.spec_from_file_location("docs_generate", house.ROOT / "docs" / "generate.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_says_what_it_does(name: str) -> None:
+    for words, command in _generator().walk(load(name), (name,)):
+        if len(words) > 1:
+            assert (command.help or "").strip(), f"soc {' '.join(words)} has no help"
+
+
+@pytest.mark.parametrize("page", ["docs/cli.md", "docs/fields.md"])
+def test_generated_pages_are_up_to_date(page: str) -> None:
+    before = i18n.lang()
+    try:
+        fresh = _generator().PAGES[page]()
+    finally:
+        i18n.use(before)
+    assert (house.ROOT / page).read_text(encoding="utf-8") == fresh, "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", (house.ROOT / path).read_text(encoding="utf-8"), flags=re.DOTALL)
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        outside = "://" in target or target.startswith("#")
+        if not outside and not (house.ROOT / path).parent.joinpath(target.partition("#")[0]).exists():
+            wrong.append(target)
+    assert wrong == []
+
+
+def _examples(page: str) -> list[str]:
+    """Lines of ```sh blocks that start with `soc`."""
+    blocks = re.findall(r"```sh\n(.*?)```", (house.ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("soc ")]
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_commands_of_the_readme_exist(page: str) -> None:
+    examples = _examples(page)
+    assert len(examples) >= 5
+    for line in examples:
+        words = shlex.split(line, comments=True)
+        command, known = load(words[1]), (words[1],)
+        for word in words[2:]:
+            inner = getattr(command, "commands", {}).get(word)
+            if inner is None:
+                break
+            command, known = inner, (*known, word)
+        options = {opt for parameter in command.params for opt in (*parameter.opts, *parameter.secondary_opts)}
+        options |= {"--config", "--data", "--now", "--json", "--lang", "-q", "-v", "--help"}
+        used = {word.partition("=")[0] for word in words[1:] if word.startswith("-")}
+        assert used <= options, f"{line}: {sorted(used - options)}"
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_examples_of_the_readme_run(page: str, tmp_path: Path, soc: Soc) -> None:
+    """Blocks marked ```sh run in order, in a folder with the sample log of the tests beside them."""
+    for sample in (house.ROOT / "docs" / "sample").iterdir():
+        shutil.copy(sample, tmp_path)
+    for line in _examples(page):
+        words = shlex.split(line, comments=True)[1:]
+        done = soc(*words, cwd=tmp_path)
+        assert done.returncode in (0, 1), f"{line}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    assert _examples("README.md") == _examples("README.vi.md")
+
+
+def test_exit_codes_are_documented() -> None:
+    text = (house.ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    from domain import errors
+
+    codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SocError)}
+    assert codes
+    assert [code for code in sorted(codes) if not re.search(rf"\b{code} ", text)] == []
+
+
+def test_the_top_level_is_what_the_architecture_says() -> None:
+    tops = {path.parts[0] for path in house.tracked()}
+    allowed = {*house.PACKAGES, "tests", "docs", "benchmarks", "cli.py", "pyproject.toml", "Makefile", "LICENSE"}
+    stray = {top for top in tops - allowed if not top.startswith((".", "README", "requirements")) and not top.endswith(".md")}
+    assert stray == set()
+    assert sys.version_info >= (3, 11)
