@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -127,12 +128,27 @@ def _compare(field: str | None, item: SigmaCompareExpression) -> Expr:
 
 def _regex(item: SigmaRegularExpression) -> str:
     flags = "".join(sorted(item.sigma_to_re_flag[f] for f in item.flags))
-    pattern = (f"(?{flags})" if flags else "") + str(item.regexp.original)
+    pattern = (f"(?{flags})" if flags else "") + _perl_space(str(item.regexp.original))
     try:
         pc.match_substring_regex(pa.array([""], pa.string()), pattern)
     except pa.ArrowInvalid as error:
         raise Unsupported(f"regular expression is not one of RE2 (no look-around, no back-references): {error}") from None
     return pattern
+
+
+def _perl_space(pattern: str) -> str:
+    """`\\s` as rule writers know it holds the vertical tab; RE2's does not."""
+    out: list[str] = []
+    in_class = False
+    for piece in re.findall(r"\\.|\[\^?\]?|[^\\\[\]]+|.", pattern, re.DOTALL):
+        if piece == "\\s":
+            out.append(r"\s\x0b" if in_class else r"[\s\x0b]")
+        elif piece == "\\S" and not in_class:
+            out.append(r"[^\s\x0b]")
+        else:
+            in_class = piece[0] == "[" or (in_class and piece != "]")
+            out.append(piece)
+    return "".join(out)
 
 
 def text(field: str | None, item: SigmaString) -> Expr:
@@ -146,7 +162,7 @@ def text(field: str | None, item: SigmaString) -> Expr:
     if any(p is SpecialChars.WILDCARD_SINGLE for p in parts) or len(words) > 1:
         return Test(field, "like", (_like(parts, anchored=field is not None),), cased)
     if not words:
-        return Test(field, "exists", (True,)) if field else Test(None, "contains", ("",))
+        return Test(field, "contains", ("",))
     if field is None:
         return Test(None, "contains", (words[0],), cased)
     op: Op = "eq" if len(parts) == 1 else "contains" if stars[0] and stars[-1] else "endswith" if stars[0] else "startswith"

@@ -1,0 +1,125 @@
+"""Conformance: rules against raw events, as `soc rules verify` runs them. No field mapping, no routing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detectors.sigma.correlate import firings
+from detectors.sigma.load import Broken, Loaded, Parsed, load_file, parse
+from domain.errors import UsageError
+from domain.query import TRUE
+from match import Entry, Matcher
+from match.jsonbatch import JsonBatch
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass
+class Outcome:
+    """What `--json` prints."""
+
+    passed: int = 0
+    failed: int = 0
+    errors: int = 0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+
+def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:
+    """Run every case; cases of one rule are matched in one batch."""
+    groups: dict[str, tuple[Any, list[Mapping[str, Any]]]] = {}
+    out = Outcome()
+    for number, case in enumerate(cases):
+        if "rules" in case:
+            _judge(out, case, _correlation(case))
+            continue
+        key = str(case.get("rule_path") or case.get("rule") or number)
+        groups.setdefault(key, (case.get("rule"), []))[1].append(case)
+    for key, (rule, members) in groups.items():
+        for case, got in zip(members, _answers(key, rule, members, root), strict=True):
+            _judge(out, case, got)
+    return out
+
+
+def _judge(out: Outcome, case: Mapping[str, Any], got: tuple[Any, str]) -> None:
+    answer, why = got
+    expected = case.get("expected")
+    if answer == expected and type(answer) is type(expected):
+        out.passed += 1
+        return
+    out.failed += 1
+    out.errors += answer == "error"
+    out.failures.append({"id": case.get("id"), "expected": expected, "got": answer, "why": why})
+
+
+def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path | None) -> list[tuple[Any, str]]:  # noqa: ANN401
+    parsed = _rule(key, rule, root)
+    if isinstance(parsed, str):
+        return [("error", parsed)] * len(cases)
+    batch = JsonBatch([case.get("event") or {} for case in cases])
+    hits: set[int] = set()
+    for _, rows in Matcher([Entry(0, TRUE, parsed.expr or TRUE)]).run(batch):
+        hits.update(rows.tolist())
+    return [(number in hits, "the condition holds" if number in hits else "the condition does not hold") for number in range(len(cases))]
+
+
+def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:  # noqa: ANN401  YAML text or object
+    """The rule, or what is wrong with it."""
+    found = Loaded()
+    if rule is None:
+        if root is None:
+            raise UsageError(f"case names rule_path {key}", hint="--rules ROOT: the folder that the paths start from")
+        try:
+            load_file(key, (root / key).read_bytes(), {}, found)
+        except OSError as error:
+            return f"{key}: {error.strerror}"
+    elif isinstance(rule, str):
+        load_file("rule", rule.encode(), {}, found)
+    else:
+        parsed = parse("rule", "", rule, {})
+        if isinstance(parsed, Parsed):
+            found.rules.append(parsed)
+        else:
+            found.broken.extend(parsed)
+    return _single(found)
+
+
+def _single(found: Loaded) -> Parsed | str:
+    if found.broken:
+        return "; ".join(f"line {b.line}: {b.reason}" for b in found.broken)
+    if len(found.rules) != 1:
+        return f"{len(found.rules)} rules where one was expected"
+    if found.rules[0].expr is None:
+        return f"placeholder %{found.rules[0].unfilled}% has no values"
+    return found.rules[0]
+
+
+def _correlation(case: Mapping[str, Any]) -> tuple[Any, str]:
+    """Raw firings of a correlation: for each event the ids of the correlations whose condition holds then."""
+    documents = [d for d in _documents(case["rules"]) if isinstance(d, dict)]
+    found: list[Parsed] = []
+    broken: list[Broken] = []
+    for document in documents:
+        if "correlation" not in document:
+            parsed = parse("rule", "", document, {})
+            if isinstance(parsed, Parsed):
+                found.append(parsed)
+            else:
+                broken.extend(parsed)
+    if broken:
+        return "error", "; ".join(b.reason for b in broken)
+    try:
+        fired = firings(found, [d for d in documents if "correlation" in d], case["events"])
+    except ValueError as error:
+        return "error", str(error)
+    return fired, "raw firings"
+
+
+def _documents(rules: Any) -> list[Any]:  # noqa: ANN401  YAML text, or documents
+    if isinstance(rules, str):
+        return list(yaml.load_all(rules, Loader=_LOADER))  # noqa: S506  safe loader
+    return [d for r in rules for d in (_documents(r) if isinstance(r, str) else [r])]
