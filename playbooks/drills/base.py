@@ -35,7 +35,7 @@ def variants(name: str, *, reserved: bool) -> dict[str, Any]:
     return picked
 
 
-def _pick(value: Any, side: str) -> Any:  # noqa: ANN401  YAML values
+def _pick(value: Any, side: str) -> Any:
     if isinstance(value, dict):
         return value[side] if set(value) == {"use", "reserved"} else {k: _pick(v, side) for k, v in value.items()}
     return [_pick(v, side) for v in value] if isinstance(value, list) else value
@@ -82,7 +82,7 @@ def spread(rng: Random, start: float, seconds: float, n: int) -> list[float]:
     return sorted(start + rng.random() * seconds for _ in range(n))
 
 
-def weighted(rng: Random, table: Iterable[tuple[Any, float]]) -> Any:  # noqa: ANN401  whatever the table holds
+def weighted(rng: Random, table: Iterable[tuple[Any, float]]) -> Any:
     """One of the table's values, by weight."""
     pairs = list(table)
     return rng.choices([v for v, _ in pairs], [w for _, w in pairs])[0]

@@ -5,9 +5,11 @@ Streaming: half an hour of the drill at a time, so memory does not grow with the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from typing import BinaryIO, Final
@@ -37,18 +39,7 @@ class Plan:
     """Draw from the variants that are kept for the final measurement."""
 
 
-@dataclass(frozen=True)
-class Made:
-    """What was generated."""
-
-    world: World
-    records: Mapping[str, int]
-    """By source."""
-    attacks: tuple[Attack, ...]
-    steps: int
-
-
-class Writer:
+class _Writer:
     """Sorted events into one file per device, records of silenced sources left out."""
 
     def __init__(self, folder: Path, silences: Sequence[tuple[str, float, float]]) -> None:
@@ -66,18 +57,23 @@ class Writer:
     def flush(self, until: float) -> None:
         """Write what happened before `until`."""
         for file, events in self._waiting.items():
-            events.sort()
-            cut = next((n for n, e in enumerate(events) if e[0] >= until), len(events)) if events and events[-1][0] >= until else len(events)
-            ready = [e for e in events[:cut] if not self._silent(e)]
+            events.sort(key=itemgetter(0))
+            cut = bisect_left(events, until, key=itemgetter(0))
+            ready = [e[2] for e in events[:cut] if not self._silent(e)]
             if ready:
-                self._open(file).write(b"\n".join([e[2] for e in ready]) + b"\n")
-                self.records[source_of(file)] += len(ready)
+                self._write(file, ready)
             del events[:cut]
 
     def close(self) -> None:
         """Close the files; what lies after the last day was never written."""
         for handle in self._files.values():
             handle.close()
+
+    def _write(self, file: str, lines: list[bytes]) -> None:
+        handle = self._open(file)
+        handle.write(b"\n".join(lines) + b"\n")
+        handle.flush()
+        self.records[source_of(file)] += len(lines)
 
     def _silent(self, event: Event) -> bool:
         return any(source == source_of(event[1]) and start <= event[0] < end for source, start, end in self.silences)
@@ -90,39 +86,69 @@ class Writer:
         return self._files[file]
 
 
-def generate(plan: Plan, folder: Path, progress: Callable[[float], None] = lambda _: None) -> Made:
-    """Logs into `folder`/logs, the answer key into `folder`/key.jsonl; `progress` hears the part done (0..1)."""
-    world = build(plan.seed, plan.start, plan.days)
-    attacks = tuple(SCENARIOS[name](world, Random(f"{plan.seed}/{name}/{plan.reserved}"), plan.reserved) for name in plan.scenarios)  # noqa: S311
-    writer = Writer(folder / "logs", [s for a in attacks for s in a.silences])
-    for attack in attacks:
-        writer.add(event for step in attack.steps for event in step.events)
-        writer.add(attack.noise)
-    _ordinary(world, plan, writer, progress)
-    writer.close()
-    steps = [KeyStep.of(attack.name, step) for attack in attacks for step in attack.steps]
-    write_key(folder / "key.jsonl", steps)
-    return Made(world, dict(writer.records), attacks, len(steps))
+class Drill:
+    """One drill being written: `stream` yields the instants up to which the logs are complete."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan, self.folder = plan, folder
+        self.world = build(plan.seed, plan.start, plan.days)
+        self.attacks: tuple[Attack, ...] = tuple(
+            SCENARIOS[name](self.world, _random(f"{plan.seed}/{name}/{plan.reserved}"), plan.reserved) for name in plan.scenarios
+        )
+        self.steps = [KeyStep.of(attack.name, step) for attack in self.attacks for step in attack.steps]
+        self._writer = _Writer(folder / "logs", [s for a in self.attacks for s in a.silences])
+
+    @property
+    def records(self) -> Mapping[str, int]:
+        """Records written so far, by source."""
+        return self._writer.records
+
+    def stream(self) -> Iterator[float]:
+        """Write half an hour after the other into `folder`/logs; the key lies in `folder`/key.jsonl from the start."""
+        write_key(self.folder / "key.jsonl", self.steps)
+        for attack in self.attacks:
+            self._writer.add(event for step in attack.steps for event in step.events)
+            self._writer.add(attack.noise)
+        try:
+            yield from self._ordinary()
+        finally:
+            self._writer.close()
+
+    def _ordinary(self) -> Iterator[float]:
+        world, plan = self.world, self.plan
+        slots = [world.start + n * _SLOT for n in range(int((world.end - world.start) // _SLOT))]
+        pools = {name: _Pool(world, plan.seed, name, slots) for name in ACTIVITIES}
+        budget = max(0, plan.events - _periodic_size(world, plan.seed))
+        parts = {name: float(world.ordinary["share"][name]["part"]) for name in ACTIVITIES}
+        clockwork = _random(f"{plan.seed}/periodic")
+        for number, slot in enumerate(slots):
+            self._writer.add(_periodic(world, clockwork, slot))
+            for name, pool in pools.items():
+                self._writer.add(pool.draw(number, slot, budget * parts[name] / sum(parts.values())))
+            self._writer.flush(slot + _SLOT)
+            yield slot + _SLOT
 
 
-def _ordinary(world: World, plan: Plan, writer: Writer, progress: Callable[[float], None]) -> None:
-    slots = [world.start + n * _SLOT for n in range(int((world.end - world.start) // _SLOT))]
-    rng = {name: Random(f"{plan.seed}/{name}") for name in ("periodic", *ACTIVITIES)}  # noqa: S311
-    weights = {name: _weights(world, name, slots) for name in ACTIVITIES}
-    budget = max(0, plan.events - _periodic_size(world, plan.seed))
-    parts = {name: float(world.ordinary["share"][name]["part"]) for name in ACTIVITIES}
-    due, made, sessions = dict.fromkeys(ACTIVITIES, 0.0), Counter[str](), Counter[str]()
-    for number, slot in enumerate(slots):
-        writer.add(_periodic(world, rng["periodic"], slot))
-        for name, activity in ACTIVITIES.items():
-            due[name] += budget * parts[name] / sum(parts.values()) * weights[name][number]
-            while due[name] - made[name] > 0.5 * (made[name] / sessions[name] if sessions[name] else 1):
-                events = activity(world, rng[name], slot + rng[name].random() * _SLOT)
-                made[name] += len(events)
-                sessions[name] += 1
-                writer.add(events)
-        writer.flush(slot + _SLOT)
-        progress((number + 1) / len(slots))
+class _Pool:
+    """Sessions of one activity, started so that its records keep to its share of the day's rhythm."""
+
+    def __init__(self, world: World, seed: int, name: str, slots: list[float]) -> None:
+        self.world, self.activity, self.rng = world, ACTIVITIES[name], _random(f"{seed}/{name}")
+        self.weights = _weights(world, name, slots)
+        self.due, self.made, self.sessions = 0.0, 0, 0
+
+    def draw(self, number: int, slot: float, total: float) -> Iterator[Event]:
+        """The events of the sessions that begin in this slot."""
+        self.due += total * self.weights[number]
+        while self.due - self.made > 0.5 * (self.made / self.sessions if self.sessions else 1):
+            events = self.activity(self.world, self.rng, slot + self.rng.random() * _SLOT)
+            self.made += len(events)
+            self.sessions += 1
+            yield from events
+
+
+def _random(seed: str) -> Random:
+    return Random(seed)
 
 
 def _weights(world: World, name: str, slots: list[float]) -> list[float]:
@@ -153,11 +179,5 @@ def _periodic(world: World, rng: Random, slot: float) -> list[Event]:
 
 def _periodic_size(world: World, seed: int) -> int:
     """About how many records the periodic activities write: measured on one office hour."""
-    rng, hour = Random(f"{seed}/size"), world.start + 10 * 3600  # noqa: S311
+    rng, hour = _random(f"{seed}/size"), world.start + 10 * 3600
     return sum(len(_periodic(world, rng, hour + n * _SLOT)) for n in range(2)) * world.days * 24
-
-
-def source_ids(world: World) -> list[str]:
-    """All sources of the province."""
-    fixed = ["fw-thdl", "ids-thdl", "web-dvc", "web-cong", "sso", "lgsp", "win-may-tram"]
-    return fixed + [s.source for s in world.servers.values()]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from domain.alert import Entity
+from domain.alert import Alert, Entity
 from domain.clock import iso_local
 from domain.errors import ContentError
 from playbooks.drills.attacks.base import Step
@@ -46,30 +46,13 @@ class KeyStep:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the check needs of an alert."""
-
-    id: str
-    rule: str
-    title: str
-    first: datetime
-    last: datetime
-    at: datetime
-    """When it was raised."""
-    entities: tuple[Entity, ...]
-    events: tuple[str, ...]
-    """Event ids (hex)."""
-    anomaly: bool
-
-
-@dataclass(frozen=True)
 class Result:
     """How detection did against the key."""
 
-    found: tuple[tuple[KeyStep, tuple[Seen, ...]], ...]
+    found: tuple[tuple[KeyStep, tuple[Alert, ...]], ...]
     """Steps with the alerts that found them, earliest first."""
     missed: tuple[KeyStep, ...]
-    outside: tuple[Seen, ...]
+    outside: tuple[Alert, ...]
     """Alerts that match no step."""
 
 
@@ -109,35 +92,45 @@ def _instant(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 
-def check(key: Sequence[KeyStep], alerts: Sequence[Seen], events: EventStore) -> Result:
+def check(key: Sequence[KeyStep], alerts: Sequence[Alert], events: EventStore) -> Result:
     """Which steps the alerts found, which they missed, which alerts lie outside every step."""
-    digests = _digests(alerts, events)
-    hits: dict[int, list[Seen]] = {n: [] for n in range(len(key))}
+    proofs = _proofs(alerts, events)
+    hits: dict[int, list[Alert]] = {n: [] for n in range(len(key))}
     outside = []
     for alert in alerts:
-        held = {digests[i] for i in alert.events if i in digests}
-        matched = [n for n, step in enumerate(key) if step.records & held or _named(step, alert)]
+        held = [proofs[i] for i in alert.events if i in proofs]
+        matched = [n for n, step in enumerate(key) if any(p.digest in step.records for p in held) or _named(step, alert, held)]
         for n in matched:
             hits[n].append(alert)
         if not matched:
             outside.append(alert)
-    found = tuple((key[n], tuple(sorted(seen, key=lambda a: (a.at, a.id)))) for n, seen in hits.items() if seen)
+    found = tuple((key[n], tuple(sorted(seen, key=lambda a: (a.opened_at, a.id)))) for n, seen in hits.items() if seen)
     return Result(found, tuple(key[n] for n, seen in hits.items() if not seen), tuple(outside))
 
 
-def _named(step: KeyStep, alert: Seen) -> bool:
-    near = alert.first <= step.end + NEAR and alert.last >= step.start - NEAR
-    return alert.anomaly and near and bool(set(step.entities) & set(alert.entities))
+@dataclass(frozen=True)
+class _Proof:
+    digest: str
+    at: datetime
 
 
-def _digests(alerts: Sequence[Seen], events: EventStore) -> dict[str, str]:
-    """event.id -> SHA-256 of event.original, for the events that alerts hold."""
+def _named(step: KeyStep, alert: Alert, held: Sequence[_Proof]) -> bool:
+    """Whether an anomaly names an entity of the step and lies near it in time."""
+    if alert.rule.kind != "anomaly" or not set(step.entities) & set(alert.entities):
+        return False
+    spans = [(p.at, p.at) for p in held] or [(alert.first, alert.last)]
+    return any(first <= step.end + NEAR and last >= step.start - NEAR for first, last in spans)
+
+
+def _proofs(alerts: Sequence[Alert], events: EventStore) -> dict[str, _Proof]:
+    """event.id -> SHA-256 of event.original and time, for the events that alerts hold."""
     wanted = sorted({i for a in alerts for i in a.events})
     out = {}
     for start in range(0, len(wanted), 10_000):
         table = events.fetch(wanted[start : start + 10_000])
         if not table.num_rows:
             continue
-        for ident, raw in zip(table["event.id"].to_pylist(), table["event.original"].to_pylist(), strict=True):
-            out[ident.hex()] = hashlib.sha256(raw).hexdigest()
+        columns = (table[name].to_pylist() for name in ("event.id", "event.original", "@timestamp"))
+        for ident, raw, at in zip(*columns, strict=True):
+            out[ident.hex()] = _Proof(hashlib.sha256(raw).hexdigest(), at)
     return out

@@ -57,6 +57,8 @@ class Server:
     level: int
     """Level of the information system (1-5)."""
     site: str = ""
+    data: str = ""
+    """Personal data that it holds."""
     audit: bool = False
     """Linux: auditd runs."""
     stamp: str = ""
@@ -96,6 +98,11 @@ class World:
         """Somebody's address on the Internet: one in five is IPv6."""
         return outside(rng, six=0.2)
 
+    def reach(self, name: str, source: str) -> str:
+        """The server's address of the same family as `source`."""
+        server = self.servers[name]
+        return server.ip6 if ":" in source else server.ip
+
     def home_size(self, site: str, at: float) -> int:
         """Bytes of the home page of a site at that time."""
         start, end, size = self.deface.get(site, (0.0, 0.0, 0))
@@ -118,10 +125,10 @@ def hosting(rng: Random, six: float = 0.1) -> str:
 
 def build(seed: int, start: float, days: int) -> World:
     """The province of a seed."""
-    rng = Random(f"{seed}/world")  # noqa: S311  reproducible data, no secrets
+    rng = Random(f"{seed}/world")
     province, ordinary = data("province"), data("ordinary")
     units = tuple(Unit(u["code"], u["name"], u["kind"], 30 + n) for n, u in enumerate(province["units"]))
-    servers = {s["name"]: Server(**{**s}) for s in province["servers"]}
+    servers = {s["name"]: Server(**s) for s in province["servers"]}
     return World(
         seed, start, days, units, _people(rng, province, ordinary, units), servers,
         tuple(a["account"] for a in province["admins"]), province, ordinary, province["domain"],

@@ -37,13 +37,13 @@ class _Scene:
         self.now += self.rng.choice(self.kit["gap"]) * (0.6 + 0.8 * self.rng.random())
         return self.now
 
-    def about(self) -> Any:  # noqa: ANN401  tuple of entities
+    def about(self) -> Any:
         """The server under both names, and its source."""
         host = self.server.name
         return entities(("host", host), ("host", f"{host}.{self.world.domain}"), ("source", self.server.source))
 
 
-def attack(world: World, rng: Random, reserved: bool) -> Attack:  # noqa: FBT001  the signature of every scenario
+def attack(world: World, rng: Random, reserved: bool) -> Attack:
     """The scenario with this seed's choices."""
     kit = variants("silence", reserved=reserved)
     server = world.servers[rng.choice(kit["victims"])]
@@ -62,7 +62,10 @@ def attack(world: World, rng: Random, reserved: bool) -> Attack:  # noqa: FBT001
 def _on_windows(scene: _Scene) -> list[Step]:
     world, rng, kind = scene.world, scene.rng, scene.kind
     where, netbios = machine(world, scene.server.name), world.province["netbios"]
-    failures = [windows.logon_failure(rng, scene.now + n * 9, where, (netbios, scene.account), 10, scene.address) for n in range(rng.choice(scene.kit["failures"]))]
+    failures = [
+        windows.logon_failure(rng, scene.now + n * 9, where, (netbios, scene.account), 10, scene.address)
+        for n in range(rng.choice(scene.kit["failures"]))
+    ]
     scene.now += len(failures) * 9 + 15
     entry = [*failures, windows.logon(rng, scene.now, where, (netbios, scene.account, _SID), 10, scene.address, "-")]
     steps = [Step("entry", tuple(entry), (*scene.about(), *entities(("user", scene.account), ("ip", scene.address))))]
@@ -73,8 +76,24 @@ def _on_windows(scene: _Scene) -> list[Step]:
     steps.append(Step("look-round", tuple(look), scene.about()))
     scene.pause()
     name = rng.choice(kind["account"])
-    facts = {"TargetUserName": name, "TargetDomainName": scene.server.name, "TargetSid": _SID[:-4] + "1007", "SubjectUserSid": _SID, "SubjectUserName": scene.account, "SubjectDomainName": netbios}
-    member = {"MemberName": "-", "MemberSid": _SID[:-4] + "1007", "TargetUserName": "Administrators", "TargetDomainName": "Builtin", "TargetSid": "S-1-5-32-544", "SubjectUserSid": _SID, "SubjectUserName": scene.account, "SubjectDomainName": netbios}  # noqa: E501
+    facts = {
+        "TargetUserName": name,
+        "TargetDomainName": scene.server.name,
+        "TargetSid": _SID[:-4] + "1007",
+        "SubjectUserSid": _SID,
+        "SubjectUserName": scene.account,
+        "SubjectDomainName": netbios,
+    }
+    member = {
+        "MemberName": "-",
+        "MemberSid": _SID[:-4] + "1007",
+        "TargetUserName": "Administrators",
+        "TargetDomainName": "Builtin",
+        "TargetSid": "S-1-5-32-544",
+        "SubjectUserSid": _SID,
+        "SubjectUserName": scene.account,
+        "SubjectDomainName": netbios,
+    }  # noqa: E501
     made = [*_command(scene, f"net user {name} {_password(rng)} /add"), windows.security(scene.now + 0.3, where, 4720, facts)]
     made += [*_command(scene, f"net localgroup administrators {name} /add", 20), windows.security(scene.now + 20.3, where, 4732, member)]
     steps.append(Step("account", tuple(made), (*scene.about(), *entities(("user", name)))))
@@ -96,10 +115,18 @@ def _password(rng: Random) -> str:
 def _command(scene: _Scene, command: str, later: float = 0.0) -> list[Event]:
     """A command line on the server, as Sysmon and the Security log show it."""
     rng, where = scene.rng, machine(scene.world, scene.server.name)
-    word = command.split(" ")[0].removesuffix(".exe")
+    word = command.split(" ", maxsplit=1)[0].removesuffix(".exe")
     image = windows.system_image(word)
     cmd = "C:\\Windows\\System32\\cmd.exe"
-    process = Process(image, command, cmd, f'"{cmd}"', f"{scene.world.province['netbios']}\\{scene.account}", integrity="High", folder=f"C:\\Users\\{scene.account}\\")
+    process = Process(
+        image,
+        command,
+        cmd,
+        f'"{cmd}"',
+        f"{scene.world.province['netbios']}\\{scene.account}",
+        integrity="High",
+        folder=f"C:\\Users\\{scene.account}\\",
+    )
     return [windows.created(rng, scene.now + later, where, process), windows.audit_process(rng, scene.now + later + 0.01, where, process)]
 
 
@@ -121,12 +148,20 @@ def _on_linux(scene: _Scene) -> list[Step]:
     made = _sudo(scene, f"/usr/sbin/useradd -m -s /bin/bash -G sudo {name}")
     tag = f"useradd[{rng.randrange(2000, 60000)}]"
     made.append(linux.syslog(scene.now + 0.2, server, tag, f"new group: name={name}, GID=1107"))
-    made.append(linux.syslog(scene.now + 0.21, server, tag, f"new user: name={name}, UID=1107, GID=1107, home=/home/{name}, shell=/bin/bash, from=/dev/pts/1"))
+    made.append(
+        linux.syslog(
+            scene.now + 0.21, server, tag, f"new user: name={name}, UID=1107, GID=1107, home=/home/{name}, shell=/bin/bash, from=/dev/pts/1"
+        )
+    )
     made.append(linux.syslog(scene.now + 0.22, server, tag, f"add '{name}' to group 'sudo'"))
     steps.append(Step("account", tuple(made), (*scene.about(), *entities(("user", name)))))
     scene.pause()
     stopped = _sudo(scene, rng.choice(kind["stop"]))
-    stopped.append(linux.audit(scene.now + 0.4, server, rng.randrange(10**5, 10**7), "DAEMON_END", "op=terminate auid=1007 pid=1 subj=unconfined res=success"))
+    stopped.append(
+        linux.audit(
+            scene.now + 0.4, server, rng.randrange(10**5, 10**7), "DAEMON_END", "op=terminate auid=1007 pid=1 subj=unconfined res=success"
+        )
+    )
     stopped.append(linux.syslog(scene.now + 0.5, server, "systemd[1]", "Stopped auditd.service - Security Auditing Service."))
     steps.append(Step("logging-stopped", tuple(stopped), scene.about()))
     scene.pause()
@@ -134,7 +169,14 @@ def _on_linux(scene: _Scene) -> list[Step]:
     scene.pause()
     quiet = _sudo(scene, rng.choice(kind["quiet"]))[:2]
     quiet.append(linux.syslog(scene.now + 0.1, server, "systemd[1]", "Stopping rsyslog.service - System Logging Service..."))
-    quiet.append(linux.syslog(scene.now + 0.12, server, "rsyslogd", '[origin software="rsyslogd" swVersion="8.2302.0" x-pid="655" x-info="https://www.rsyslog.com"] exiting on signal 15.'))
+    quiet.append(
+        linux.syslog(
+            scene.now + 0.12,
+            server,
+            "rsyslogd",
+            '[origin software="rsyslogd" swVersion="8.2302.0" x-pid="655" x-info="https://www.rsyslog.com"] exiting on signal 15.',
+        )
+    )
     steps.append(Step("relay-stopped", tuple(quiet), scene.about()))
     return steps
 
@@ -155,7 +197,9 @@ def _onward(scene: _Scene, start: float, end: float) -> Step:
         for _ in range(rng.randrange(1, each + 1)):
             at += rng.randrange(3, 40)
             allowed = rng.random() < 0.35
-            flow = Flow(own, other.ip, port, inside="dmz" if other.ip.startswith("10.20.10.") else "core", outside="core", country="Reserved")
+            flow = Flow(
+                own, other.ip, port, inside="dmz" if other.ip.startswith("10.20.10.") else "core", outside="core", country="Reserved"
+            )
             size = (rng.randrange(2000, 90_000), rng.randrange(2000, 400_000)) if allowed else (0, 0)
             events.append(fortigate.traffic(rng, at, flow, "close" if allowed else "deny", size, (31, "Noi-vung") if allowed else (0, "")))
     return Step("onward", tuple(events), entities(("ip", own), ("host", scene.server.name)))

@@ -15,7 +15,7 @@ from playbooks.drills.world import User, World, hosting
 _CLIENT = "lgsp-portal"
 
 
-def attack(world: World, rng: Random, reserved: bool) -> Attack:  # noqa: FBT001  the signature of every scenario
+def attack(world: World, rng: Random, reserved: bool) -> Attack:
     """The scenario with this seed's choices."""
     kit = variants("sso", reserved=reserved)
     now = world.last_day + rng.choice(kit["start"]) * 3600 + rng.random() * 600
@@ -29,10 +29,17 @@ def attack(world: World, rng: Random, reserved: bool) -> Attack:  # noqa: FBT001
     address = hosting(rng, six=0.3) if rng.choice(kit["second_address"]) else sources[0]
     session = uuid(rng)
     entry = login(world, rng, now, (victim.account, victim.uuid, address), _CLIENT, session)
-    token = {"clientId": _CLIENT, "userId": victim.uuid, "sessionId": session, "ipAddress": address, "grant_type": "authorization_code", "code_id": session}
+    token = {
+        "clientId": _CLIENT,
+        "userId": victim.uuid,
+        "sessionId": session,
+        "ipAddress": address,
+        "grant_type": "authorization_code",
+        "code_id": session,
+    }
     events = (entry, keycloak.event(now + 0.4, "CODE_TO_TOKEN", token))
     steps.append(Step("portal", events, entities(("user", victim.account), ("ip", address))))
-    return Attack("sso", (*steps, *_read(rng, kit["read"], now + 60, victim, address)))
+    return Attack("sso", (*steps, *_read(world, rng, kit["read"], (now + 60, victim, address))))
 
 
 def _spray(world: World, rng: Random, kit: dict[str, Any], choice: tuple[float, User, list[str]]) -> tuple[list[Step], float]:
@@ -54,11 +61,14 @@ def _spray(world: World, rng: Random, kit: dict[str, Any], choice: tuple[float, 
     session = uuid(rng)
     taken = (login(world, rng, now, (victim.account, victim.uuid, address), client, session),)
     flows = tuple(
-        fortigate.traffic(rng, e[0] + 1, Flow(rng.choice(sources), "10.20.20.21", 443, country="Viet Nam"), "close", (2400, 9000), (22, "Internet-vao-SSO"))
+        fortigate.traffic(rng, e[0] + 1, _to(world, "sso01", rng.choice(sources), 443), "close", (2400, 9000), (22, "Internet-vao-SSO"))
         for e in events[::6]
     )  # fmt: skip
     about = [("ip", a) for a in sources]
-    return [Step("spray", (*events, *flows), entities(*about)), Step("takeover", taken, entities(("user", victim.account), ("ip", address)))], now
+    return [
+        Step("spray", (*events, *flows), entities(*about)),
+        Step("takeover", taken, entities(("user", victim.account), ("ip", address))),
+    ], now
 
 
 def _device(rng: Random, at: float, victim: User, address: str, changes: list[str]) -> Step:
@@ -66,13 +76,25 @@ def _device(rng: Random, at: float, victim: User, address: str, changes: list[st
     events = []
     for number, change in enumerate(changes):
         kind = "password" if "PASSWORD" in change else "otp" if "TOTP" in change else "webauthn"
-        facts = {"clientId": "account-console", "userId": victim.uuid, "ipAddress": address, "credential_type": kind, "username": victim.account}
+        facts = {
+            "clientId": "account-console",
+            "userId": victim.uuid,
+            "ipAddress": address,
+            "credential_type": kind,
+            "username": victim.account,
+        }
         events.append(keycloak.event(at + number * rng.randrange(20, 90), change, facts))
     return Step("device", tuple(events), entities(("user", victim.account), ("ip", address)))
 
 
-def _read(rng: Random, kit: dict[str, Any], start: float, victim: User, address: str) -> list[Step]:
+def _to(world: World, server: str, address: str, port: int) -> Flow:
+    """The attacker's way through the firewall to a server."""
+    return Flow(address, world.reach(server, address), port, country=fortigate.country_of(address))
+
+
+def _read(world: World, rng: Random, kit: dict[str, Any], choice: tuple[float, User, str]) -> list[Step]:
     """First a few numbers in a row to see how they are made, then everything."""
+    start, victim, address = choice
     caller = apigw.Caller(address, _CLIENT, victim.account, rng.choice(kit["agents"]))
     path = rng.choice(kit["paths"])
     first, count = rng.randrange(10**5, 9 * 10**5), rng.choice(kit["calls"])
@@ -92,8 +114,11 @@ def _read(rng: Random, kit: dict[str, Any], start: float, victim: User, address:
         status = 404 if rng.random() < absent else 200
         calls.append(apigw.call(rng, at, caller, ("GET", path.replace("§", f"{prefix}{number:06d}")), (status, answer_size(rng, status))))
     about = entities(("user", victim.account), ("ip", address), ("client", _CLIENT))
-    flow = Flow(address, "10.20.20.31", 8243, country=fortigate.country_of(address))
-    volume = [fortigate.traffic(rng, at, flow, "close", (count * 90, count * 620), (23, "Internet-vao-LGSP")) for at in times[probe + count // 3 :: max(1, count // 4)]]
+    flow = _to(world, "lgsp01", address, 8243)
+    volume = [
+        fortigate.traffic(rng, at, flow, "close", (count * 90, count * 620), (23, "Internet-vao-LGSP"))
+        for at in times[probe + count // 3 :: max(1, count // 4)]
+    ]
     return [
         Step("enumeration", tuple(calls[:probe]), about), Step("bulk-read", tuple(calls[probe:]), about),
         Step("transfer", tuple(volume), entities(("ip", address))),

@@ -31,7 +31,7 @@ class _Scene:
     """Site."""
     folder: str
     front: str
-    """Address that faces the Internet."""
+    """Name of the server that faces the Internet."""
     server: str
     """Name of the machine behind it."""
     kind: dict[str, Any]
@@ -49,15 +49,18 @@ class _Scene:
 
     def flow(self, address: str) -> Flow:
         """A session of the attacker to the portal."""
-        return Flow(address, self.front, 443, country=fortigate.country_of(address))
+        return Flow(address, self.world.reach(self.front, address), 443, country=fortigate.country_of(address))
 
     def sessions(self, address: str, times: list[float], sizes: int) -> list[Event]:
         """The firewall's view of these requests: a session every dozen requests."""
         policy = (21, "Internet-vao-DMZ-Web")
-        return [fortigate.traffic(self.rng, at + 3, self.flow(address), "close", (self.rng.randrange(2000, 9000), sizes), policy) for at in times[::12]]
+        return [
+            fortigate.traffic(self.rng, at + 3, self.flow(address), "close", (self.rng.randrange(2000, 9000), sizes), policy)
+            for at in times[::12]
+        ]
 
 
-def attack(world: World, rng: Random, reserved: bool) -> Attack:  # noqa: FBT001  the signature of every scenario
+def attack(world: World, rng: Random, reserved: bool) -> Attack:
     """The scenario with this seed's choices."""
     kit = variants("web", reserved=reserved)
     name = rng.choice(kit["victims"])
@@ -109,9 +112,15 @@ def _inject(scene: _Scene) -> Step:
         events.append(nginx.access(at, scene.folder, client, ("GET", target), (status, rng.randrange(500, 9000))))
         if rng.random() < 0.06:
             name, signature = rng.choice(kit["signatures"])
-            events.append(fortigate.ips(rng, at, scene.flow(scene.address), tuple(name), (host, target, rng.choice(("detected", "dropped")))))
-            pair = Pair(scene.address, scene.front, 443, rng.randrange(20000, 65000))
-            events.append(suricata.alert(rng, at, pair, signature, {"http": {"hostname": host, "url": target, "http_method": "GET", "status": status}}))
+            events.append(
+                fortigate.ips(rng, at, scene.flow(scene.address), tuple(name), (host, target, rng.choice(("detected", "dropped"))))
+            )
+            pair = Pair(scene.address, scene.world.reach(scene.front, scene.address), 443, rng.randrange(20000, 65000))
+            events.append(
+                suricata.alert(
+                    rng, at, pair, signature, {"http": {"hostname": host, "url": target, "http_method": "GET", "status": status}}
+                )
+            )
     scene.now = times[-1]
     return Step("injection", tuple(events + scene.sessions(scene.address, times, 9000)), entities(("ip", scene.address)))
 
@@ -124,7 +133,9 @@ def _upload(scene: _Scene, method: str, target: str) -> Step:
     for number in range(tries):
         done = number == tries - 1
         status = (201 if method == "PUT" else 200) if done else rng.choice((400, 403, 422))
-        events.append(nginx.access(start + number * rng.randrange(8, 60), scene.folder, client, (method, target), (status, rng.randrange(60, 400))))
+        events.append(
+            nginx.access(start + number * rng.randrange(8, 60), scene.folder, client, (method, target), (status, rng.randrange(60, 400)))
+        )
     scene.now = events[-1][0]
     return Step("upload", tuple(events + scene.sessions(scene.second, [scene.now], 700)), entities(("ip", scene.second)))
 
@@ -164,17 +175,30 @@ class _Shell:
         """A tool is fetched from outside and started."""
         scene, rng = self.scene, self.scene.rng
         scene.pause()
-        outside = hosting(rng)
+        outside = hosting(rng, six=0)
         command = rng.choice(scene.kind["tools"]).replace("§", outside)
         port = 8080 if ":8080" in command else 443 if "https" in command else 80
         own = scene.world.servers[scene.server].ip
         events = [self._request(scene.now, command), *self.spawn(scene.now + 0.2, command)]
         flow = Flow(own, outside, port, inside="wan1", outside="dmz", country="Reserved", to=fortigate.country_of(outside))
-        events.append(fortigate.traffic(rng, scene.now + 4, flow, "close", (rng.randrange(400, 900), rng.randrange(30_000, 900_000)), (9, "DMZ-ra-Internet")))
+        events.append(
+            fortigate.traffic(
+                rng, scene.now + 4, flow, "close", (rng.randrange(400, 900), rng.randrange(30_000, 900_000)), (9, "DMZ-ra-Internet")
+            )
+        )
         if port != 443:
             pair = Pair(own, outside, port, rng.randrange(20000, 65000))
             agent = command.split(" ", 1)[0].capitalize()
-            events.append(suricata.http(rng, scene.now + 1, pair, (outside, "GET", "/" + command.split(outside)[1].split(" ")[0].split("/", 1)[-1].split("'")[0]), agent, (200, 30_000)))
+            events.append(
+                suricata.http(
+                    rng,
+                    scene.now + 1,
+                    pair,
+                    (outside, "GET", "/" + command.split(outside)[1].split(" ")[0].split("/", 1)[-1].split("'")[0]),
+                    agent,
+                    (200, 30_000),
+                )
+            )
         scene.now += rng.randrange(20, 90)
         command = rng.choice(scene.kind["run"])
         events += [self._request(scene.now, command), *self.spawn(scene.now + 0.2, command)]
@@ -193,7 +217,7 @@ class _Shell:
             events.append(nginx.access(at, scene.folder, Client(address, self.client.agent), ("GET", "/"), (200, size)))
         return Step("defacement", tuple(events), self._host())
 
-    def _host(self) -> Any:  # noqa: ANN401  tuple of entities
+    def _host(self) -> Any:
         return entities(("host", self.scene.server), ("host", f"{self.scene.server}.{self.scene.world.domain}"))
 
     def _request(self, at: float, command: str) -> Event:
@@ -209,9 +233,17 @@ class _Shell:
         rng, where = self.scene.rng, machine(self.scene.world, self.scene.server)
         user, pool = "IIS APPPOOL\\CongTTDT", 'c:\\windows\\system32\\inetsrv\\w3wp.exe -ap "CongTTDT" -v "v4.0" -l "webengine4.dll"'
         cmd = "C:\\Windows\\System32\\cmd.exe"
-        shell = Process(cmd, f'"cmd.exe" /c {command}', "C:\\Windows\\System32\\inetsrv\\w3wp.exe", pool, user, integrity="High", folder="C:\\Windows\\system32\\inetsrv\\")
+        shell = Process(
+            cmd,
+            f'"cmd.exe" /c {command}',
+            "C:\\Windows\\System32\\inetsrv\\w3wp.exe",
+            pool,
+            user,
+            integrity="High",
+            folder="C:\\Windows\\system32\\inetsrv\\",
+        )
         events = [windows.created(rng, at, where, shell), windows.audit_process(rng, at, where, shell)]
-        word = command.split(" ")[0]
+        word = command.split(" ", maxsplit=1)[0]
         if word.lower() not in ("dir", "type", "ver", "set", "echo", "copy", "move"):
             image = word if "\\" in word else windows.system_image(word)
             events.append(windows.created(rng, at + 0.1, where, Process(image, command, cmd, shell.command, user, integrity="High")))
@@ -221,6 +253,6 @@ class _Shell:
         rng, scene = self.scene.rng, self.scene
         server = scene.world.servers[scene.server]
         if server.os == "linux":
-            return linux.wrote(rng, at, server, page, ("www-data", 33), f"/usr/bin/{command.split(' ')[0]}")
+            return linux.wrote(rng, at, server, page, ("www-data", 33), f"/usr/bin/{command.split(' ', maxsplit=1)[0]}")
         process = Process("C:\\Windows\\System32\\cmd.exe", command, "", "", "IIS APPPOOL\\CongTTDT")
         return [windows.file_created(rng, at, machine(scene.world, scene.server), process, page)]

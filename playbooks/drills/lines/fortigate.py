@@ -84,7 +84,12 @@ def ips(rng: Random, at: float, flow: Flow, attack: tuple[str, int, str], web: t
 def webfilter(rng: Random, at: float, flow: Flow, user: str, site: tuple[str, str, bool]) -> Event:
     """The web filter passed or blocked a site: (host, category, passed)."""
     host, category, passed = site
-    head = _head(at, "0317013312" if passed else "0316013056", 'type="utm" subtype="webfilter" eventtype="ftgd_' + ("allow" if passed else "blk") + '"', "notice" if passed else "warning")  # noqa: E501
+    head = _head(
+        at,
+        "0317013312" if passed else "0316013056",
+        'type="utm" subtype="webfilter" eventtype="ftgd_' + ("allow" if passed else "blk") + '"',
+        "notice" if passed else "warning",
+    )  # noqa: E501
     line = (
         f'{head} {_ends(flow, rng)} user="{user}" service="{_SERVICES.get(flow.port, "tcp")}" hostname="{host}" profile="can-bo" '
         f'action="{"passthrough" if passed else "blocked"}" reqtype="direct" url="http{"s" if flow.port == 443 else ""}://{host}/" sentbyte={rng.randrange(300, 2000)} '

@@ -11,7 +11,14 @@ def event(at: float, kind: str, facts: dict[str, str]) -> Event:
     """One user event; `facts` in the order in which Keycloak prints them; an `error` makes it a warning."""
     level = "WARN " if "error" in facts else "INFO "
     logger = "org.keycloak.events"
-    pairs = ", ".join([f'type="{kind}"', 'realmId="9d2a4c1e-5a6b-4f0e-8c63-2f1f0f6f7a11"', 'realmName="lamgiang"', *(f'{k}="{v}"' for k, v in facts.items())])
+    pairs = ", ".join(
+        [
+            f'type="{kind}"',
+            'realmId="9d2a4c1e-5a6b-4f0e-8c63-2f1f0f6f7a11"',
+            'realmName="lamgiang"',
+            *(f'{k}="{v}"' for k, v in facts.items()),
+        ]
+    )
     line = f"{iso(at, 3).replace('T', ' ').replace('.', ',')} {level}[{logger}] (executor-thread-{int(at * 7) % 48}) {pairs}"
     return at, FILE, line.encode()
 

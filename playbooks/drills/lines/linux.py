@@ -25,7 +25,7 @@ def execve(rng: Random, at: float, server: Server, command: list[str], who: tupl
     exe = {"sh": "/usr/bin/dash", "bash": "/usr/bin/bash"}.get(command[0].rsplit("/", 1)[-1], f"/usr/bin/{command[0].rsplit('/', 1)[-1]}")
     name, uid = who
     syscall = (
-        f'arch=c000003e syscall=59 success=yes exit=0 a0={rng.getrandbits(40):x} a1={rng.getrandbits(40):x} a2={rng.getrandbits(40):x} a3=8 items=2 ppid={parent} pid={pid} '
+        f"arch=c000003e syscall=59 success=yes exit=0 a0={rng.getrandbits(40):x} a1={rng.getrandbits(40):x} a2={rng.getrandbits(40):x} a3=8 items=2 ppid={parent} pid={pid} "
         f'auid=4294967295 uid={uid} gid={uid} euid={uid} suid={uid} fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty=(none) ses=4294967295 comm="{exe.rsplit("/", 1)[-1][:15]}" exe="{exe}" '
         f'subj=unconfined key="exec"\x1dARCH=x86_64 SYSCALL=execve AUID="unset" UID="{name}" GID="{name}" EUID="{name}" SUID="{name}" FSUID="{name}" EGID="{name}" SGID="{name}" FSGID="{name}"'
     )
@@ -42,7 +42,7 @@ def wrote(rng: Random, at: float, server: Server, path: str, who: tuple[str, int
     """A watched file was written: SYSCALL openat with its PATH records."""
     serial, (name, uid) = rng.randrange(10**5, 10**7), who
     syscall = (
-        f'arch=c000003e syscall=257 success=yes exit=5 a0=ffffff9c a1={rng.getrandbits(40):x} a2=241 a3=1b6 items=2 ppid={rng.randrange(900, 1400)} pid={rng.randrange(2000, 60000)} '
+        f"arch=c000003e syscall=257 success=yes exit=5 a0=ffffff9c a1={rng.getrandbits(40):x} a2=241 a3=1b6 items=2 ppid={rng.randrange(900, 1400)} pid={rng.randrange(2000, 60000)} "
         f'auid=4294967295 uid={uid} gid={uid} euid={uid} suid={uid} fsuid={uid} egid={uid} sgid={uid} fsgid={uid} tty=(none) ses=4294967295 comm="{exe.rsplit("/", 1)[-1][:15]}" exe="{exe}" '
         f'subj=unconfined key="webroot"\x1dARCH=x86_64 SYSCALL=openat AUID="unset" UID="{name}" GID="{name}" EUID="{name}"'
     )
@@ -50,29 +50,46 @@ def wrote(rng: Random, at: float, server: Server, path: str, who: tuple[str, int
     return [
         audit(at, server, serial, "SYSCALL", syscall),
         audit(at, server, serial, "CWD", 'cwd="/var/www/html/public"'),
-        audit(at, server, serial, "PATH", f'item=0 name="{path.rsplit("/", 1)[0]}/" inode={inode} dev=fd:01 mode=040755 ouid={uid} ogid={uid} rdev=00:00 nametype=PARENT'),
-        audit(at, server, serial, "PATH", f'item=1 name="{path}" inode={inode + 7} dev=fd:01 mode=0100644 ouid={uid} ogid={uid} rdev=00:00 nametype=NORMAL'),
+        audit(
+            at,
+            server,
+            serial,
+            "PATH",
+            f'item=0 name="{path.rsplit("/", 1)[0]}/" inode={inode} dev=fd:01 mode=040755 ouid={uid} ogid={uid} rdev=00:00 nametype=PARENT',
+        ),
+        audit(
+            at,
+            server,
+            serial,
+            "PATH",
+            f'item=1 name="{path}" inode={inode + 7} dev=fd:01 mode=0100644 ouid={uid} ogid={uid} rdev=00:00 nametype=NORMAL',
+        ),
     ]
 
 
 def _quoted(word: str) -> str:
-    """auditd prints plain words in quotes and everything with spaces or special characters in hex."""
+    """Auditd prints plain words in quotes and everything with spaces or special characters in hex."""
     return f'"{word}"' if word.isascii() and word.isprintable() and " " not in word and '"' not in word else word.encode().hex().upper()
 
 
 def ssh_login(rng: Random, at: float, server: Server, user: str, address: str, method: str) -> list[Event]:
-    """sshd let somebody in: `publickey` or `password`."""
+    """Sshd let somebody in: `publickey` or `password`."""
     pid, port = rng.randrange(1000, 400000), rng.randrange(30000, 65000)
     key = ": ED25519 SHA256:" + f"{rng.getrandbits(256):064x}"[:43] if method == "publickey" else ""
     return [
         syslog(at, server, f"sshd[{pid}]", f"Accepted {method} for {user} from {address} port {port} ssh2{key}"),
-        syslog(at + 0.02, server, f"sshd[{pid}]", f"pam_unix(sshd:session): session opened for user {user}(uid={1000 + sum(user.encode()) % 50}) by (uid=0)"),
+        syslog(
+            at + 0.02,
+            server,
+            f"sshd[{pid}]",
+            f"pam_unix(sshd:session): session opened for user {user}(uid={1000 + sum(user.encode()) % 50}) by (uid=0)",
+        ),
         syslog(at + 0.05, server, "systemd-logind[712]", f"New session {rng.randrange(100, 9999)} of user {user}."),
     ]
 
 
 def ssh_failure(rng: Random, at: float, server: Server, user: str, address: str, *, known: bool) -> list[Event]:
-    """sshd refused somebody."""
+    """Sshd refused somebody."""
     pid, port = rng.randrange(1000, 400000), rng.randrange(30000, 65000)
     tag = f"sshd[{pid}]"
     who = user if known else f"invalid user {user}"
@@ -80,7 +97,12 @@ def ssh_failure(rng: Random, at: float, server: Server, user: str, address: str,
     return [
         *first,
         syslog(at + 1.9, server, tag, f"Failed password for {who} from {address} port {port} ssh2"),
-        syslog(at + 2.3, server, tag, f"Connection closed by {'authenticating' if known else 'invalid'} user {user} {address} port {port} [preauth]"),
+        syslog(
+            at + 2.3,
+            server,
+            tag,
+            f"Connection closed by {'authenticating' if known else 'invalid'} user {user} {address} port {port} [preauth]",
+        ),
     ]
 
 
@@ -95,7 +117,7 @@ def sudo(at: float, server: Server, user: str, command: str) -> list[Event]:
 
 
 def cron(rng: Random, at: float, server: Server, user: str, command: str) -> list[Event]:
-    """cron started a job."""
+    """Cron started a job."""
     tag = f"CRON[{rng.randrange(1000, 400000)}]"
     uid = 0 if user == "root" else 33
     return [

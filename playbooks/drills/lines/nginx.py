@@ -26,7 +26,7 @@ def error(at: float, folder: str, client: Client, request: tuple[str, str], what
     """What went wrong while answering: (host, message)."""
     worker = 811 + hash_of(client.address) % 4
     line = (
-        f'{stamp(at, "%Y/%m/%d %H:%M:%S")} [error] {worker}#{worker}: *{int(at * 3) % 9_999_999} {what[1]}, client: {client.address}, server: {what[0]}, '
+        f"{stamp(at, '%Y/%m/%d %H:%M:%S')} [error] {worker}#{worker}: *{int(at * 3) % 9_999_999} {what[1]}, client: {client.address}, server: {what[0]}, "
         f'request: "{request[0]} {request[1]} HTTP/1.1", host: "{what[0]}"'
     )
     return at, f"{folder}/error.log", line.encode()

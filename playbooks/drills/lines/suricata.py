@@ -66,7 +66,22 @@ def http(rng: Random, at: float, pair: Pair, request: tuple[str, str, str], agen
 
 def dns(rng: Random, at: float, pair: Pair, name: str) -> Event:
     """A DNS question."""
-    return event(rng, at, "dns", pair, {"dns": {"type": "query", "id": rng.randrange(65536), "rrname": name, "rrtype": rng.choice(("A", "A", "AAAA")), "tx_id": 0, "opcode": 0}})
+    return event(
+        rng,
+        at,
+        "dns",
+        pair,
+        {
+            "dns": {
+                "type": "query",
+                "id": rng.randrange(65536),
+                "rrname": name,
+                "rrtype": rng.choice(("A", "A", "AAAA")),
+                "tx_id": 0,
+                "opcode": 0,
+            }
+        },
+    )
 
 
 def stats(at: float) -> Event:

@@ -57,7 +57,9 @@ class Process:
     folder: str = "C:\\Windows\\system32\\"
 
 
-def event(at: float, machine: Machine, origin: tuple[str, str, str], code: int, facts: dict[str, Any], text: str = "", record: int = 0) -> Event:
+def event(
+    at: float, machine: Machine, origin: tuple[str, str, str], code: int, facts: dict[str, Any], text: str = "", record: int = 0
+) -> Event:
     """One event; `facts` are the fields of its EventData in order."""
     channel, provider, guid = origin
     failure = code in (4625, 4771)
@@ -86,7 +88,9 @@ def logon(rng: Random, at: float, machine: Machine, who: tuple[str, str, str], k
     })  # fmt: skip
 
 
-def logon_failure(rng: Random, at: float, machine: Machine, who: tuple[str, str], kind: int, address: str, status: str = "0xc000006a") -> Event:
+def logon_failure(
+    rng: Random, at: float, machine: Machine, who: tuple[str, str], kind: int, address: str, status: str = "0xc000006a"
+) -> Event:
     """4625; who = (domain, account); sub-status 0xc000006a = wrong password, 0xc0000064 = no such account."""
     return event(at, machine, _SECURITY, 4625, {
         "SubjectUserSid": "S-1-0-0", "SubjectUserName": "-", "SubjectDomainName": "-", "SubjectLogonId": "0x0", "TargetUserSid": "S-1-0-0", "TargetUserName": who[1],
@@ -158,7 +162,14 @@ def service(at: float, machine: Machine, name: str, state: str) -> Event:
 
 def script(rng: Random, at: float, machine: Machine, account: str, text: str) -> Event:
     """4104: a PowerShell script block."""
-    facts = {"AccountName": account, "MessageNumber": "1", "MessageTotal": "1", "ScriptBlockText": text, "ScriptBlockId": _guid(rng).strip("{}").lower(), "Path": ""}
+    facts = {
+        "AccountName": account,
+        "MessageNumber": "1",
+        "MessageTotal": "1",
+        "ScriptBlockText": text,
+        "ScriptBlockId": _guid(rng).strip("{}").lower(),
+        "Path": "",
+    }
     return event(at, machine, _POWERSHELL, 4104, facts, f"Creating Scriptblock text (1 of 1):\r\n{text}")
 
 

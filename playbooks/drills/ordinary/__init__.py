@@ -27,7 +27,9 @@ def _firewall_admin(world: World, rng: Random, at: float) -> list[Event]:
     admin, jump = rng.choice(world.admins), world.province["watch"]["jump"]
     start = at + rng.random() * 3600
     failed = [fortigate.admin_login(rng, start - 15, admin, jump, ok=False)] if rng.random() < 0.1 else []
-    changed = [fortigate.config(start + 300, admin, jump, "firewall.address", f"DV-{rng.randrange(100, 999)}")] if rng.random() < 0.3 else []
+    changed = (
+        [fortigate.config(start + 300, admin, jump, "firewall.address", f"DV-{rng.randrange(100, 999)}")] if rng.random() < 0.3 else []
+    )
     return [*failed, fortigate.admin_login(rng, start, admin, jump, ok=True), *changed]
 
 

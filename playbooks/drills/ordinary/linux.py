@@ -29,7 +29,9 @@ def linux_admin(world: World, rng: Random, at: float) -> list[Event]:
         if server.audit and rng.random() < 0.5:
             events += linux.execve(rng, events[-1][0], server, command.split(" "), ("root", 0), rng.randrange(1000, 60000))
     end = events[-1][0] + rng.randrange(10, 600)
-    events.append(linux.syslog(end, server, f"sshd[{rng.randrange(1000, 400000)}]", f"pam_unix(sshd:session): session closed for user {user}"))
+    events.append(
+        linux.syslog(end, server, f"sshd[{rng.randrange(1000, 400000)}]", f"pam_unix(sshd:session): session closed for user {user}")
+    )
     return events
 
 
@@ -44,7 +46,7 @@ def ssh_knocking(world: World, rng: Random, at: float) -> list[Event]:
 
 
 def every_ten_minutes(world: World, rng: Random, at: float) -> list[Event]:
-    """sysstat's collection runs on every server."""
+    """Sysstat's collection runs on every server."""
     events: list[Event] = []
     for server in hosts(world):
         events += linux.cron(rng, at + 1 + rng.random() * 0.3, server, "root", "command -v debian-sa1 > /dev/null && debian-sa1 1 1")
@@ -58,13 +60,34 @@ def every_hour(world: World, rng: Random, at: float) -> list[Event]:
     for server in hosts(world):
         events += linux.cron(rng, at + 1020 + rng.random(), server, "root", "cd / && run-parts --report /etc/cron.hourly")
         if rng.random() < 0.3:
-            events.append(linux.syslog(at + rng.random() * 3000, server, "systemd-timesyncd[655]", f"Contacted time server {world.province['watch']['ntp']}:123."))
+            events.append(
+                linux.syslog(
+                    at + rng.random() * 3000,
+                    server,
+                    "systemd-timesyncd[655]",
+                    f"Contacted time server {world.province['watch']['ntp']}:123.",
+                )
+            )
         if hour == 0:
             events.append(linux.syslog(at + 5, server, "systemd[1]", "Starting logrotate.service - Rotate log files..."))
             events.append(linux.syslog(at + 6, server, "systemd[1]", "Finished logrotate.service - Rotate log files."))
         if hour == 6:
-            events.append(linux.syslog(at + 700 + rng.random() * 900, server, "systemd[1]", "Starting apt-daily-upgrade.service - Daily apt upgrade and clean activities..."))
-            events.append(linux.syslog(at + 1700 + rng.random() * 900, server, "systemd[1]", "Finished apt-daily-upgrade.service - Daily apt upgrade and clean activities."))
+            events.append(
+                linux.syslog(
+                    at + 700 + rng.random() * 900,
+                    server,
+                    "systemd[1]",
+                    "Starting apt-daily-upgrade.service - Daily apt upgrade and clean activities...",
+                )
+            )
+            events.append(
+                linux.syslog(
+                    at + 1700 + rng.random() * 900,
+                    server,
+                    "systemd[1]",
+                    "Finished apt-daily-upgrade.service - Daily apt upgrade and clean activities.",
+                )
+            )
         if hour == 23 and server.name != "backup01":
             events += backup(rng, at + rng.random() * 2400, server)
     return events
@@ -74,5 +97,12 @@ def backup(rng: Random, at: float, server: Server) -> list[Event]:
     """The backup server fetches a server's data over SSH."""
     events = linux.ssh_login(rng, at, server, "saoluu", "10.20.40.51", "publickey")
     events += linux.sudo(at + 1, server, "saoluu", "/usr/bin/rsync --server --sender -logDtpre.iLsfxCIvu --numeric-ids . /var/lib/data/")
-    events.append(linux.syslog(at + rng.randrange(120, 900), server, f"sshd[{rng.randrange(1000, 400000)}]", "pam_unix(sshd:session): session closed for user saoluu"))
+    events.append(
+        linux.syslog(
+            at + rng.randrange(120, 900),
+            server,
+            f"sshd[{rng.randrange(1000, 400000)}]",
+            "pam_unix(sshd:session): session closed for user saoluu",
+        )
+    )
     return events

@@ -24,16 +24,38 @@ def single_sign_on(world: World, rng: Random, at: float) -> list[Event]:
     session = uuid(rng)
     events.append(login(world, rng, at, (user.account, user.uuid, address), client, session))
     token = {"clientId": client, "userId": user.uuid, "sessionId": session, "ipAddress": "10.20.20.40"}
-    events.append(keycloak.event(at + 0.3, "CODE_TO_TOKEN", {**token, "grant_type": "authorization_code", "code_id": session, "client_auth_method": "client-secret"}))
+    events.append(
+        keycloak.event(
+            at + 0.3,
+            "CODE_TO_TOKEN",
+            {**token, "grant_type": "authorization_code", "code_id": session, "client_auth_method": "client-secret"},
+        )
+    )
     length = rng.randrange(600, 9000)
     for when in spread(rng, at + 60, length, rng.randrange(0, 4)):
-        events.append(keycloak.event(when, "REFRESH_TOKEN", {**token, "grant_type": "refresh_token", "client_auth_method": "client-secret"}))
+        events.append(
+            keycloak.event(when, "REFRESH_TOKEN", {**token, "grant_type": "refresh_token", "client_auth_method": "client-secret"})
+        )
     if rng.random() < 0.012:
-        events.append(keycloak.event(at + 90, "UPDATE_PASSWORD", {**_who(user, address), "credential_type": "password", "custom_required_action": "UPDATE_PASSWORD"}))
+        events.append(
+            keycloak.event(
+                at + 90,
+                "UPDATE_PASSWORD",
+                {**_who(user, address), "credential_type": "password", "custom_required_action": "UPDATE_PASSWORD"},
+            )
+        )
     if rng.random() < 0.004:
-        events.append(keycloak.event(at + 120, "UPDATE_TOTP", {**_who(user, address), "credential_type": "otp", "custom_required_action": "CONFIGURE_TOTP"}))
+        events.append(
+            keycloak.event(
+                at + 120, "UPDATE_TOTP", {**_who(user, address), "credential_type": "otp", "custom_required_action": "CONFIGURE_TOTP"}
+            )
+        )
     if rng.random() < 0.6:
-        events.append(keycloak.event(at + length + 90, "LOGOUT", {"clientId": client, "userId": user.uuid, "sessionId": session, "ipAddress": address}))
+        events.append(
+            keycloak.event(
+                at + length + 90, "LOGOUT", {"clientId": client, "userId": user.uuid, "sessionId": session, "ipAddress": address}
+            )
+        )
     return events
 
 
@@ -67,11 +89,25 @@ def browsing(world: World, rng: Random, at: float) -> list[Event]:
         host, category, port = rng.choice(world.ordinary["internet"])
         address = user.ip6 if rng.random() < 0.3 else user.ip
         target = _resolved(host, six=":" in address)
-        flow = Flow(address, target, port, inside="wan1", outside="lan", country="Reserved", to="United States" if host.endswith("com") else "Viet Nam")
-        events.append(fortigate.traffic(rng, when, flow, "close", (rng.randrange(700, 30000), rng.randrange(2000, 900_000)), (4, "LAN-ra-Internet")))
+        flow = Flow(
+            address,
+            target,
+            port,
+            inside="wan1",
+            outside="lan",
+            country="Reserved",
+            to="United States" if host.endswith("com") else "Viet Nam",
+        )
+        events.append(
+            fortigate.traffic(rng, when, flow, "close", (rng.randrange(700, 30000), rng.randrange(2000, 900_000)), (4, "LAN-ra-Internet"))
+        )
         dice = rng.random()
         if dice < 0.30:
-            events.append(fortigate.webfilter(rng, when, flow, user.account, (host, category, category != "Streaming Media and Download" or dice < 0.1)))
+            events.append(
+                fortigate.webfilter(
+                    rng, when, flow, user.account, (host, category, category != "Streaming Media and Download" or dice < 0.1)
+                )
+            )
         elif dice < 0.45:
             pair = Pair(address, world.province["watch"]["dns"], 53, rng.randrange(20000, 65000), "UDP")
             events.append(suricata.dns(rng, when - 0.2, pair, host))
@@ -93,7 +129,11 @@ def remote_work(world: World, rng: Random, at: float) -> list[Event]:
         events.append(fortigate.vpn(rng, at, user.account, user.home, "ssl-login-fail"))
         at += 20
     length = rng.randrange(900, 12000)
-    return [*events, fortigate.vpn(rng, at, user.account, user.home, "tunnel-up"), fortigate.vpn(rng, at + length, user.account, user.home, "tunnel-down")]
+    return [
+        *events,
+        fortigate.vpn(rng, at, user.account, user.home, "tunnel-up"),
+        fortigate.vpn(rng, at + length, user.account, user.home, "tunnel-down"),
+    ]
 
 
 def api_call(world: World, rng: Random, at: float) -> list[Event]:
@@ -107,7 +147,15 @@ def api_call(world: World, rng: Random, at: float) -> list[Event]:
         path = rng.choice(lgsp["apis"][api]).format(id=record_number(rng))
         status = weighted(rng, ((200, 95), (404, 2.2), (401, 0.6), (400, 0.8), (500, 0.4), (504, 0.3)))
         caller = apigw.Caller(client["ip"] or user.ip, client["id"], user.account if not client["ip"] else "", agent_of(lgsp, client["id"]))
-        events.append(apigw.call(rng, when, caller, ("POST" if path.endswith(("tra-cuu", "xac-thuc", "goi-tin", "phieu")) else "GET", path), (status, answer_size(rng, status))))
+        events.append(
+            apigw.call(
+                rng,
+                when,
+                caller,
+                ("POST" if path.endswith(("tra-cuu", "xac-thuc", "goi-tin", "phieu")) else "GET", path),
+                (status, answer_size(rng, status)),
+            )
+        )
     return events
 
 

@@ -13,8 +13,8 @@ from playbooks.drills.lines.nginx import Client
 from playbooks.drills.lines.suricata import Pair
 from playbooks.drills.world import World, hosting
 
-FRONT = {"dichvucong": "10.20.10.11", "www": "10.20.10.12"}
-"""Site -> address of the server that faces the Internet."""
+FRONT = {"dichvucong": "web-dvc01", "www": "proxy01"}
+"""Site -> the server that faces the Internet."""
 
 
 def visit(world: World, rng: Random, at: float) -> list[Event]:
@@ -35,10 +35,12 @@ def visit(world: World, rng: Random, at: float) -> list[Event]:
         if rng.random() < 0.3:
             asset = rng.choice(site["assets"])
             status = 304 if rng.random() < 0.4 else 200
-            events.append(nginx.access(when + rng.random(), site["folder"], client, ("GET", asset), (status, 0 if status == 304 else _size(asset))))
-    events.append(_session(rng, events[-1][0] + 2, Flow(address, FRONT[name], 443), total))
+            events.append(
+                nginx.access(when + rng.random(), site["folder"], client, ("GET", asset), (status, 0 if status == 304 else _size(asset)))
+            )
+    events.append(_session(rng, events[-1][0] + 2, Flow(address, world.reach(FRONT[name], address), 443), total))
     if rng.random() < 0.25:
-        pair = Pair(address, FRONT[name], 443, rng.randrange(20000, 65000))
+        pair = Pair(address, world.reach(FRONT[name], address), 443, rng.randrange(20000, 65000))
         events.append(suricata.tls(rng, at, pair, f"{name}.{world.domain}"))
         events.append(suricata.flow(rng, events[-2][0], pair, "tls", (rng.randrange(800, 9000), total + 4000)))
     return events
@@ -68,11 +70,13 @@ def _size(path: str) -> int:
 
 
 def _missing(target: str) -> str:
-    return f'open() "/var/www/html/public{target.split("?")[0]}" failed (2: No such file or directory)'
+    return f'open() "/var/www/html/public{target.split("?", maxsplit=1)[0]}" failed (2: No such file or directory)'
 
 
 def _session(rng: Random, at: float, flow: Flow, received: int) -> Event:
-    return fortigate.traffic(rng, at, flow, "close", (rng.randrange(900, 12000), received + rng.randrange(3000, 9000)), (21, "Internet-vao-DMZ-Web"))
+    return fortigate.traffic(
+        rng, at, flow, "close", (rng.randrange(900, 12000), received + rng.randrange(3000, 9000)), (21, "Internet-vao-DMZ-Web")
+    )
 
 
 def crawler(world: World, rng: Random, at: float) -> list[Event]:
@@ -97,17 +101,19 @@ def knocking(world: World, rng: Random, at: float) -> list[Event]:
     if rng.random() < 0.72:
         port = rng.choice(noise["ports"])
         for when in spread(rng, at, 30, rng.randrange(1, 6)):
-            target = f"203.0.113.{rng.randrange(2, 9)}"
+            target = "2001:db8:20:1::1" if ":" in address else f"203.0.113.{rng.randrange(2, 9)}"
             events.append(fortigate.traffic(rng, when, Flow(address, target, port, inside="wan1", country=country), "deny"))
         if rng.random() < 0.15:
-            events.append(suricata.alert(rng, at, Pair(address, target, port, rng.randrange(20000, 65000)), rng.choice(noise["signatures"])))
+            events.append(
+                suricata.alert(rng, at, Pair(address, target, port, rng.randrange(20000, 65000)), rng.choice(noise["signatures"]))
+            )
         return events
     name = rng.choice(("dichvucong", "www"))
     client, site = Client(address, rng.choice(noise["agents"])), world.ordinary["sites"][name]
     for when in spread(rng, at, 40, rng.randrange(1, 5)):
         path = rng.choice(noise["paths"])
         events.append(nginx.access(when, site["folder"], client, ("GET", path), (rng.choice((404, 404, 404, 403, 301)), 1245)))
-    events.append(_session(rng, events[-1][0] + 1, Flow(address, FRONT[name], 443, country=country), 1200))
+    events.append(_session(rng, events[-1][0] + 1, Flow(address, world.reach(FRONT[name], address), 443, country=country), 1200))
     return events
 
 

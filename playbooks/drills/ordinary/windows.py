@@ -33,7 +33,13 @@ def domain_logon(world: World, rng: Random, at: float) -> list[Event]:
         events.append(_kerberos(rng, at, dc, user, 4771))
         at, wrong = at + rng.randrange(4, 30), wrong + 1
     if wrong == 5:
-        facts = {"TargetUserName": user.account, "TargetDomainName": user.host, "TargetSid": user.sid, "SubjectUserName": "DC01$", "SubjectDomainName": netbios}
+        facts = {
+            "TargetUserName": user.account,
+            "TargetDomainName": user.host,
+            "TargetSid": user.sid,
+            "SubjectUserName": "DC01$",
+            "SubjectDomainName": netbios,
+        }
         events.append(windows.security(at, dc, 4740, facts))
         at += 1800
     events.append(_kerberos(rng, at, dc, user, 4768))
@@ -41,19 +47,40 @@ def domain_logon(world: World, rng: Random, at: float) -> list[Event]:
     events.append(windows.logon(rng, at + 0.1, machine(world, user.host), (netbios, user.account, user.sid), 2, "127.0.0.1", user.host))
     events.append(windows.logon(rng, at + 3, share, (netbios, user.account, user.sid), 3, user.ip, user.host))
     if rng.random() < 0.7:
-        facts = {"TargetUserSid": user.sid, "TargetUserName": user.account, "TargetDomainName": netbios, "TargetLogonId": f"0x{rng.getrandbits(28):x}", "LogonType": "3"}
+        facts = {
+            "TargetUserSid": user.sid,
+            "TargetUserName": user.account,
+            "TargetDomainName": netbios,
+            "TargetLogonId": f"0x{rng.getrandbits(28):x}",
+            "LogonType": "3",
+        }
         events.append(windows.security(at + rng.randrange(30, 3000), share, 4634, facts))
     if rng.random() < 0.015:
-        facts = {"TargetUserName": user.account, "TargetDomainName": netbios, "TargetSid": user.sid, "SubjectUserSid": user.sid, "SubjectUserName": user.account, "SubjectDomainName": netbios}
+        facts = {
+            "TargetUserName": user.account,
+            "TargetDomainName": netbios,
+            "TargetSid": user.sid,
+            "SubjectUserSid": user.sid,
+            "SubjectUserName": user.account,
+            "SubjectDomainName": netbios,
+        }
         events.append(windows.security(at + 60, dc, 4723, facts))
     return events
 
 
 def _kerberos(rng: Random, at: float, dc: Machine, user: User, code: int) -> Event:
-    facts = {"TargetUserName": user.account, "TargetDomainName": "LAMGIANG.EXAMPLE", "TargetSid": user.sid, "ServiceName": "FILE01$" if code == 4769 else "krbtgt", "TicketOptions": "0x40810010"}
+    facts = {
+        "TargetUserName": user.account,
+        "TargetDomainName": "LAMGIANG.EXAMPLE",
+        "TargetSid": user.sid,
+        "ServiceName": "FILE01$" if code == 4769 else "krbtgt",
+        "TicketOptions": "0x40810010",
+    }
     facts["Status"] = "0x18" if code == 4771 else "0x0"
     facts |= {} if code == 4771 else {"TicketEncryptionType": "0x12"}
-    return windows.security(at, dc, code, {**facts, "PreAuthType": "2", "IpAddress": f"::ffff:{user.ip}", "IpPort": str(rng.randrange(49152, 65535))})
+    return windows.security(
+        at, dc, code, {**facts, "PreAuthType": "2", "IpAddress": f"::ffff:{user.ip}", "IpPort": str(rng.randrange(49152, 65535))}
+    )
 
 
 def desktop(world: World, rng: Random, at: float) -> list[Event]:
@@ -88,15 +115,35 @@ def windows_admin(world: World, rng: Random, at: float) -> list[Event]:
     name, admin, netbios = rng.choice(hosts(world)), rng.choice(world.admins), world.province["netbios"]
     where, sid = machine(world, name), "S-1-5-21-1004336348-1177238915-682003330-512"
     events = [windows.logon(rng, at, where, (netbios, admin, sid), 10, world.province["watch"]["jump"], "JUMP01")]
-    facts = {"SubjectUserSid": sid, "SubjectUserName": admin, "SubjectDomainName": netbios, "SubjectLogonId": f"0x{rng.getrandbits(28):x}", "PrivilegeList": "SeSecurityPrivilege\r\n\t\t\tSeBackupPrivilege"}
+    facts = {
+        "SubjectUserSid": sid,
+        "SubjectUserName": admin,
+        "SubjectDomainName": netbios,
+        "SubjectLogonId": f"0x{rng.getrandbits(28):x}",
+        "PrivilegeList": "SeSecurityPrivilege\r\n\t\t\tSeBackupPrivilege",
+    }
     events.append(windows.security(at + 0.1, where, 4672, facts))
     text = rng.choice(world.ordinary["admin_scripts"])
     shell = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"
-    events.append(windows.created(rng, at + 40, where, Process(shell, f'"{shell}"', "C:\\Windows\\explorer.exe", "C:\\Windows\\explorer.exe", f"{netbios}\\{admin}", integrity="High")))
+    events.append(
+        windows.created(
+            rng,
+            at + 40,
+            where,
+            Process(shell, f'"{shell}"', "C:\\Windows\\explorer.exe", "C:\\Windows\\explorer.exe", f"{netbios}\\{admin}", integrity="High"),
+        )
+    )
     events.append(windows.script(rng, at + 60, where, admin, text))
     if rng.random() < 0.3:
         user = rng.choice(world.users)
-        facts = {"TargetUserName": user.account, "TargetDomainName": netbios, "TargetSid": user.sid, "SubjectUserSid": sid, "SubjectUserName": admin, "SubjectDomainName": netbios}
+        facts = {
+            "TargetUserName": user.account,
+            "TargetDomainName": netbios,
+            "TargetSid": user.sid,
+            "SubjectUserSid": sid,
+            "SubjectUserName": admin,
+            "SubjectDomainName": netbios,
+        }
         events.append(windows.security(at + 90, machine(world, "DC01"), 4724, facts))
     return events
 
@@ -108,8 +155,17 @@ def every_ten_minutes(world: World, rng: Random, at: float) -> list[Event]:
         where = machine(world, name)
         events.append(windows.logon(rng, at + rng.random() * 200, where, ("NT AUTHORITY", "SYSTEM", "S-1-5-18"), 5, "-"))
         if rng.random() < 0.35:
-            task = Process("C:\\Windows\\System32\\taskhostw.exe", "taskhostw.exe", "C:\\Windows\\System32\\svchost.exe", "C:\\Windows\\system32\\svchost.exe -k netsvcs -p", _NOBODY, integrity="System")
+            task = Process(
+                "C:\\Windows\\System32\\taskhostw.exe",
+                "taskhostw.exe",
+                "C:\\Windows\\System32\\svchost.exe",
+                "C:\\Windows\\system32\\svchost.exe -k netsvcs -p",
+                _NOBODY,
+                integrity="System",
+            )
             events.append(windows.created(rng, at + rng.random() * 500, where, task))
         if rng.random() < 0.15:
-            events.append(windows.service(at + rng.random() * 500, where, rng.choice(world.ordinary["services"]), rng.choice(("running", "stopped"))))
+            events.append(
+                windows.service(at + rng.random() * 500, where, rng.choice(world.ordinary["services"]), rng.choice(("running", "stopped")))
+            )
     return events
