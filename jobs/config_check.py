@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from collectors import PARSERS, SOURCES
+from domain.errors import UsageError
 from domain.i18n import LANGS
+from domain.window import duration
 from jobs.config import SECRETS, Config, Problems, Source
 
 _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,7 +60,7 @@ def _cron_fault(cron: str) -> str:
 
 def _source(config: Config, source: Source) -> Iterator[tuple[str, str]]:
     """(key, problem) of one source."""
-    kinds = sorted({*SOURCES, "syslog"})
+    kinds = list(SOURCES)
     if source.type and source.type not in kinds:
         yield "type", f"type {source.type}: {' | '.join(kinds)}"
     if source.parser != "auto" and source.parser not in PARSERS:
@@ -69,8 +71,11 @@ def _source(config: Config, source: Source) -> Iterator[tuple[str, str]]:
         yield "", f"a {source.type} source needs path"
     elif source.path and not any(glob.iglob(source.path, root_dir=config.root, recursive=True)):  # noqa: PTH207  absolute patterns too
         yield "path", f"path {source.path}: no file matches, or they may not be read"
-    if source.expect_every and not re.fullmatch(r"\d+[smhd]", source.expect_every):
-        yield "expect_every", f"expect_every {source.expect_every}: a number with s, m, h or d, such as 5m"
+    if source.expect_every:
+        try:
+            duration(source.expect_every)
+        except UsageError as error:
+            yield "expect_every", f"expect_every: {error}"
     yield from _reading(source)
 
 
