@@ -17,7 +17,8 @@ from domain.clock import LOCAL, iso_local
 
 STREAM: Final = "incident"
 CATEGORIES: Final = (
-    "denial_of_service", "phishing", "malware", "unauthorised_access", "defacement", "encryption", "destruction", "theft", "combined", "other",
+    "denial_of_service", "phishing", "malware", "unauthorised_access", "defacement",
+    "encryption", "destruction", "theft", "combined", "other",
 )  # fmt: skip
 """The ten rows of Mẫu 05 (TT 20/2017), in the order of the form; names in the catalogue `incident.category_<key>`."""
 LEVELS: Final = ("M1", "M2", "M3", "M4")
@@ -31,8 +32,9 @@ FLAGS: Final = (
 )  # fmt: skip
 """Yes/no facts that start or change duties; names in the catalogue `incident.flag_<key>`."""
 FACTS: Final = (
-    "downtime_minutes", "records", "subjects", "data_types", "damage_vnd", "cause", "consequences", "measures", "lessons", "recommendations",
-    "scope", "attacker", "forecast", "support", "support_foreign", "support_requested",
+    "downtime_minutes", "records", "subjects", "data_types", "damage_vnd",
+    "cause", "consequences", "measures", "lessons", "recommendations", "scope",
+    "attacker", "forecast", "support", "support_foreign", "support_requested",
 )  # fmt: skip
 """What the documents ask beyond the course of events; names in the catalogue `incident.fact_<key>`."""
 INCIDENT_REGIME: Final = date(2026, 7, 1)
@@ -225,7 +227,7 @@ def opened(start: Opening) -> Change:
     body = {
         "id": start.id, "t0": iso_local(start.t0), "title": start.title, "detected_by": start.detected_by,
         "alerts": list(start.alerts), "entities": pairs(start.entities), "assets": list(start.assets), "units": list(start.units),
-        "category": start.category, "level": start.level, "reason": start.level_reason, "flags": {f: True for f in start.flags},
+        "category": start.category, "level": start.level, "reason": start.level_reason, "flags": dict.fromkeys(start.flags, True),
         "exercise": start.exercise, "split_from": start.split_from,
     }  # fmt: skip
     return "opened", body

@@ -1,0 +1,197 @@
+"""Placeholders and windows: how the values of an incident get into queries, commands and letters.
+
+Values come from logs and are hostile: in queries they are quoted as literals of the grammar, in commands as one word of the system's own
+language, in letters they are cleaned. An address that is none is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from domain.clock import show_local
+from domain.errors import UsageError
+from domain.incident import Incident
+from domain.playbook import BUILTINS, Command, Input, Playbook
+from domain.run import Run
+from domain.text import one_line
+from domain.window import TimeWindow
+
+NAME: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+TERM: Final = re.compile(r"([\w@.*-]+(?:\|[\w]+)*):\{([a-z][a-z0-9_]*)\}")
+"""`field:{input}`, `field|modifier:{input}`: the only place of a placeholder in a query."""
+MOMENT: Final = re.compile(r"(t0|now|step:[A-Za-z0-9_-]+)(?:([+-])(\d+)([mhd]))?")
+_V6: Final = ("::1/128", "fe80::/10", "fc00::/7")
+_INTERNAL: Final = tuple(
+    ipaddress.ip_network(n)
+    for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8", *_V6)
+)
+_UNIT: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_MAX_VALUES: Final = 50
+"""Values of one input: more make a query nobody can read."""
+
+
+def from_incident(playbook: Playbook, incident: Incident) -> dict[str, tuple[str, ...]]:
+    """Inputs filled from the incident's entities, by type; an input without any is absent."""
+    found = {}
+    for name, spec in playbook.inputs.items():
+        values = [e.value for e in incident.entities if e.type == spec.entity and not problem(spec, e.value) and _in_scope(spec, e.value)]
+        if values:
+            found[name] = tuple(dict.fromkeys(values))[:_MAX_VALUES]
+    return found
+
+
+def internal(value: str) -> bool:
+    """Whether an address belongs to a private, unique-local, link-local, shared or loopback range: never on a block list."""
+    address = ipaddress.ip_address(value)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in _INTERNAL if network.version == (mapped or address).version)
+
+
+def _in_scope(spec: Input, value: str) -> bool:
+    return not spec.scope or internal(value) == (spec.scope == "internal")
+
+
+def checked(playbook: Playbook, pairs: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Inputs as somebody typed them; UsageError for an unknown name or a value that cannot be one."""
+    for name, values in pairs.items():
+        if name not in playbook.inputs:
+            raise UsageError(f"{playbook.id} has no input {name}", hint=f"--set NAME=VALUE, NAME: {' | '.join(playbook.inputs)}")
+        for value in values:
+            trouble = problem(playbook.inputs[name], value)
+            if trouble:
+                raise UsageError(f"{name}: {trouble}: {one_line(value, 80)}")
+    return {name: tuple(values) for name, values in pairs.items()}
+
+
+def problem(spec: Input, value: str) -> str:
+    """Why a value cannot fill an input; "" when it can."""
+    if not value or len(value) > 1000:
+        return "empty or longer than 1000 characters"
+    if spec.entity == "ip":
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            return "not an IP address"
+    return ""
+
+
+def fill_query(template: str, inputs: Mapping[str, Sequence[str]]) -> str:
+    """The query with values as quoted literals; several values of an input become an `or`. UsageError names the input that is missing."""
+    absent = [name for _, name in TERM.findall(template) if not inputs.get(name)]
+    if absent:
+        raise UsageError(f"no value for {', '.join(dict.fromkeys(absent))}", hint=f"--set {absent[0]}=VALUE")
+
+    def term(match: re.Match[str]) -> str:
+        values = [quote(value) for value in inputs[match[2]]]
+        return f"{match[1]}:{values[0]}" if len(values) == 1 else f"{match[1]}:({' or '.join(values)})"
+
+    return TERM.sub(term, template)
+
+
+def quote(value: str) -> str:
+    """A value as a literal of the query grammar: an address bare, else in double quotes with quotes, backslashes and wildcards escaped."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        pass
+    return '"' + re.sub(r'(["\\*?])', r"\\\1", value) + '"'
+
+
+def window(start: str, end: str, incident: Incident, run: Run | None, now: datetime) -> TimeWindow:
+    """The window of a query; `step:X` before X was done counts from T0. Never empty: at least one second."""
+    first, last = (_moment(text, incident, run, now) for text in (start, end))
+    return TimeWindow(min(first, last), max(last, first + timedelta(seconds=1)))
+
+
+def _moment(text: str, incident: Incident, run: Run | None, now: datetime) -> datetime:
+    match = MOMENT.fullmatch(text)
+    if match is None:
+        raise UsageError(f"not a moment: {text}", hint="t0-24h | now | step:C1+5m")
+    anchor, sign, number, unit = match.groups()
+    at = now if anchor == "now" else incident.t0
+    if anchor.startswith("step:") and run is not None:
+        at = run.state(anchor.removeprefix("step:")).at or incident.t0
+    shift = int(number) * _UNIT[unit] if number else timedelta()
+    return at - shift if sign == "-" else at + shift
+
+
+def builtins(incident: Incident, now: datetime) -> dict[str, tuple[str, ...]]:
+    """Placeholders that every playbook has."""
+    values = (incident.id, show_local(incident.t0), one_line(incident.title, 200), show_local(now))
+    return {name: (value,) for name, value in zip(BUILTINS, values, strict=True)}
+
+
+def fill_commands(command: Command, inputs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The command once for every value of its first input; what is not known stays as `<name>`. No value can end its word."""
+    return _repeat(command.text, command, inputs)
+
+
+def undo_commands(command: Command, inputs: Mapping[str, Sequence[str]]) -> list[str]:
+    """How to take it back, for the same values."""
+    return _repeat(command.undo, command, inputs) if command.undo else []
+
+
+def _repeat(template: str, command: Command, inputs: Mapping[str, Sequence[str]]) -> list[str]:
+    names = list(dict.fromkeys(NAME.findall(template)))
+    main = next((n for n in names if n not in BUILTINS), "")
+    values = [v for v in inputs.get(main, ()) if _family(v, command.family)]
+    if main and command.family and inputs.get(main) and not values:
+        return []
+    quoted = QUOTES[command.system]
+    rows = values or [""]
+    return [NAME.sub(lambda m, v=row: _value(m[1], main, v, inputs, quoted), template).strip() for row in rows]  # type: ignore[misc]
+
+
+def _value(name: str, main: str, value: str, inputs: Mapping[str, Sequence[str]], quoted: Callable[[str], str]) -> str:
+    if name == main:
+        return quoted(value) if value else f"<{name}>"
+    known = inputs.get(name, ())
+    return quoted(known[0]) if known else f"<{name}>"
+
+
+def _family(value: str, family: int) -> bool:
+    if not family:
+        return True
+    try:
+        return ipaddress.ip_address(value).version == family
+    except ValueError:
+        return False
+
+
+def fill_letter(template: str, inputs: Mapping[str, Sequence[str]]) -> str:
+    """A letter with values in it, several joined by commas; blanks to fill by hand are dots."""
+    return NAME.sub(lambda m: ", ".join(one_line(v, 300) for v in inputs.get(m[1], ())) or "……………", template)
+
+
+_PLAIN: Final = re.compile(r"[\w@.:/%+=-]+", re.ASCII)
+
+
+def _bare(value: str, otherwise: str) -> str:
+    return value if _PLAIN.fullmatch(value) else otherwise
+
+
+def _shell(value: str) -> str:
+    return shlex.quote(one_line(value))
+
+
+def _powershell(value: str) -> str:
+    text = re.sub("['\u2018\u2019\u201a\u201b]", lambda m: m[0] * 2, one_line(value))
+    return f"'{text}'"
+
+
+def _double(value: str) -> str:
+    """FortiOS and nginx: double quotes, backslash escapes, no variables."""
+    text = re.sub(r'(["\\$])', r"\\\1", one_line(value))
+    return _bare(value, f'"{text}"')
+
+
+QUOTES: Final[Mapping[str, Callable[[str], str]]] = {
+    "fortigate": _double, "nginx": _double, "apache": _double, "linux": _shell, "keycloak": _shell, "wso2": _shell, "soc": _shell,
+    "windows": _powershell, "ad": _powershell,
+}  # fmt: skip
+"""How a value becomes one word on each system."""
