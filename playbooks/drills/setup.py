@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from domain.clock import LOCAL
 from playbooks.drills.world import World
 
 _PARSERS: Final = {"fw-thdl": "fortigate", "ids-thdl": "suricata", "sso": "keycloak", "lgsp": "apigw"}
@@ -21,16 +19,18 @@ def source_ids(world: World) -> list[str]:
     return fixed + [s.source for s in world.servers.values()]
 
 
-def write(world: World, folder: Path) -> None:
-    """`soc.toml` and `content/registers/` in the folder of the drill."""
+def write(world: World, folder: Path, *, exercise: bool) -> None:
+    """`soc.toml`, `content/registers/` and a folder per source; `exercise` marks all records as exercise data."""
+    for source in source_ids(world):
+        (folder / "logs" / source).mkdir(parents=True, exist_ok=True)
     registers = folder / "content" / "registers"
     registers.mkdir(parents=True, exist_ok=True)
-    (folder / "soc.toml").write_text(settings(world), encoding="utf-8")
+    (folder / "soc.toml").write_text(settings(world, exercise=exercise), encoding="utf-8")
     for name, body in (("organisation", organisation(world)), ("units", units(world)), ("assets", assets(world))):
         (registers / f"{name}.yml").write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False, width=140), encoding="utf-8")
 
 
-def settings(world: World) -> str:
+def settings(world: World, *, exercise: bool) -> str:
     """The text of soc.toml: one source per device; silence limits where an administrator would state them."""
     expected = world.province["expect_every"]
     parts = ['[store]\nurl = "file:data"\n', '[content]\npaths = ["content"]\n']
@@ -38,6 +38,7 @@ def settings(world: World) -> str:
         lines = ["[[source]]", f'id = "{source}"', 'type = "file"', f'path = "logs/{source}/*"']
         lines += [f'parser = "{_PARSERS[source]}"'] if source in _PARSERS else []
         lines += [f'expect_every = "{expected[source]}"'] if source in expected else []
+        lines += ["exercise = true"] if exercise else []
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -64,7 +65,3 @@ def assets(world: World) -> list[dict[str, Any]]:
         for s in world.servers.values()
     ]  # fmt: skip
 
-
-def local_midnight(day: datetime) -> float:
-    """Seconds since the epoch of the local midnight that begins the day of `day`."""
-    return day.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC).timestamp()

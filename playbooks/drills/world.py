@@ -119,7 +119,7 @@ def outside(rng: Random, six: float = 0.0) -> str:
 def hosting(rng: Random, six: float = 0.1) -> str:
     """An address of rented servers: scanners and attackers."""
     if rng.random() < six:
-        return f"2001:db8:{rng.randrange(0x100, 0xFFF):x}::{rng.randrange(1, 0xFFFF):x}"
+        return f"2001:db8:{rng.randrange(0x100, 0xA00):x}::{rng.randrange(1, 0xFFFF):x}"
     return f"{rng.choice(('192.0.2', '198.51.100', '203.0.113'))}.{rng.randrange(10, 250)}"
 
 

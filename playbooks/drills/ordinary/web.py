@@ -101,7 +101,7 @@ def knocking(world: World, rng: Random, at: float) -> list[Event]:
     if rng.random() < 0.72:
         port = rng.choice(noise["ports"])
         for when in spread(rng, at, 30, rng.randrange(1, 6)):
-            target = "2001:db8:20:1::1" if ":" in address else f"203.0.113.{rng.randrange(2, 9)}"
+            target = "2001:db8:a20:1::1" if ":" in address else f"203.0.113.{rng.randrange(2, 7)}"
             events.append(fortigate.traffic(rng, when, Flow(address, target, port, inside="wan1", country=country), "deny"))
         if rng.random() < 0.15:
             events.append(
