@@ -15,6 +15,8 @@ import pyarrow as pa
 from domain import i18n
 from domain.alert import Reason, RuleRef
 from domain.event import SEP, Column
+from domain.query import Test, all_of
+from domain.wording import show
 from store.base import Chunk
 
 Ints: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -93,17 +95,19 @@ def network(address: str) -> str:
     return "" if found.is_loopback or found.is_unspecified else str(found)
 
 
-def address_term(source: str, field: str = "source.ip") -> str:
-    """The search term that finds the rows of a source as `network` names it."""
-    return f'{field}|cidr:"{source}"' if "/" in source else term(field, source)
+def address_test(source: str, field: str = "source.ip") -> Test:
+    """Finds the rows of a source as `network` names it."""
+    return Test(field, "cidr" if "/" in source else "eq", (source,))
 
 
-def term(field: str, value: str) -> str:
-    r"""`field:"value"`: the value literal, whatever it holds (`\`, `"`, `*` and `?` are escaped)."""
-    text = value
-    for sign in ("\\", '"', "*", "?"):
-        text = text.replace(sign, f"\\{sign}")
-    return f'{field}:"{text}"'
+def is_value(field: str, value: str) -> Test:
+    """The field has exactly this value, whatever signs it holds."""
+    return Test(field, "eq", (value,))
+
+
+def query_text(*tests: Test) -> str:
+    """All of these as a `soc search` query."""
+    return show(all_of(*tests))
 
 
 def rule(name: str, level: str, tags: Sequence[str], version: int, limits: Iterable[object] = ()) -> RuleRef:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from detectors.anomaly.base import DAY, MINUTE, SECOND, Model, address_term, at, capped, reason, rule, term
+from detectors.anomaly.base import DAY, MINUTE, SECOND, Model, address_test, at, capped, is_value, query_text, reason, rule
 from detectors.anomaly.bursts import SLOW, Assessed, Limits, assess
 from detectors.anomaly.logins import Login, read
 from detectors.base import Scanned
@@ -152,9 +152,10 @@ def _top(counter: Counter[str]) -> str:
     return f"{shown}, …" if len(counter) > 5 else shown
 
 
-def _evidence(kind: str, value: str, outcome: str) -> str:
-    who = {"ip": address_term(value), "host": term("host.name", value), "user": term("user.name", value)}[kind]
-    return f"event.category:authentication and event.outcome:{outcome} and {who}"
+def _evidence(kind: str, value: str, outcome: str = "") -> str:
+    who = {"ip": address_test(value), "host": is_value("host.name", value), "user": is_value("user.name", value)}[kind]
+    result = [is_value("event.outcome", outcome)] if outcome else []
+    return query_text(is_value("event.category", "authentication"), *result, who)
 
 
 def _related(kind: str, rows: Sequence[Login]) -> tuple[Entity, ...]:
@@ -202,11 +203,10 @@ def _success(key: str, login: Login, tries: Sequence[Login]) -> Finding:
         "event.outcome", "success", "", "success_after_failures", user=login.user, who=value, n=len(tries),
         users=len({r.user for r in tries if r.user}), last=show_local(at(login.at)), first=show_local(at(tries[0].at)),
     )  # fmt: skip
-    who = _evidence(kind, value, "success").replace(" and event.outcome:success", "")
     return Finding(
         rule(MODEL.name_of(".success"), "high", (*_TAGS, "attack.initial_access", "attack.t1078"), MODEL.version, (GUESSED, AFTER)),
         tuple(sorted({Entity(kind, value), Entity("user", login.user)} if login.user else {Entity(kind, value)})),
-        at(tries[0].at), at(login.at), len(ids), tuple(ids), (why,), who, at(tries[0].at), at(login.at + SECOND),
+        at(tries[0].at), at(login.at), len(ids), tuple(ids), (why,), _evidence(kind, value), at(tries[0].at), at(login.at + SECOND),
         exercise=login.exercise, related=(Entity("host", login.host),) if login.host else (),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from detectors.anomaly.activity import Heard, Key, hear
-from detectors.anomaly.base import HOUR, SECOND, Model, at, reason, rule, term
+from detectors.anomaly.base import HOUR, SECOND, Model, at, is_value, query_text, reason, rule
 from detectors.anomaly.gaps import LEARN, LIVE, MATTERS, STEADY, TIMES, Habit, gaps
 from detectors.base import Scanned
 from domain import i18n
@@ -132,7 +132,7 @@ def _finding(key: Key, habit: Habit, span: tuple[int, int], expected: int, *, en
     source, host = key
     began, until = span
     entities = tuple(sorted([Entity("source", source), *([Entity("host", host)] if host else [])]))
-    query = term("thapcanh.source", source) + (f" and {term('host.name', host)}" if host else "")
+    query = query_text(is_value("thapcanh.source", source), *([is_value("host.name", host)] if host else []))
     return Finding(
         _rule(host, declared=bool(expected)), entities, at(began), at(until), 1, (), (_why(key, habit, span, expected, ended=ended),),
         query, at(began - HOUR), at(began + 10 * SECOND), exercise=habit.exercise,
