@@ -1,0 +1,188 @@
+"""What documents tell, as plain values. Pure functions from counts, alerts and events; a figure that is not known is None."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from domain import severity
+from domain.alert import Alert
+from domain.clock import LOCAL
+from domain.periods import Period
+from domain.window import TimeWindow
+
+HOUR: Final = timedelta(hours=1)
+_USUAL: Final = 0.95
+"""A source's usual pause: this share of its pauses is not longer."""
+_PATIENCE: Final = 3
+"""A pause this many times the usual one is silence."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Events of one source in one hour."""
+
+    source: str
+    start: datetime
+    count: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class SourceFact:
+    """One log source in the period."""
+
+    id: str
+    events: int | None
+    """None = nothing arrived: not known, which is not zero."""
+    first: datetime | None
+    last: datetime | None
+    gaps: tuple[TimeWindow, ...]
+    """When it was silent for longer than it should be."""
+    hours: tuple[int | None, ...]
+    """For each day: hours with events; None = silent all day."""
+    by_day: tuple[int | None, ...]
+    """For each day: events; None = silent all day."""
+    fresh: bool = False
+    """Not seen in the period before."""
+
+    @property
+    def lost(self) -> timedelta:
+        """How long it was silent."""
+        return sum((g.end - g.start for g in self.gaps), timedelta())
+
+
+@dataclass(frozen=True)
+class AlertFact:
+    """An alert with what happened of it within the period."""
+
+    alert: Alert
+    count: int
+    """Events of it whose records fall into the period."""
+    day: int
+    """Number of the day of the period on which it was first seen."""
+
+
+class RecordLike(Protocol):
+    """What is read of a stored record."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How a figure came about: enough to get it again."""
+
+    name: str
+    """Key of the catalogue: `figure_<name>`."""
+    query: str
+    window: TimeWindow
+    by: tuple[str, ...] = ()
+    every: str = ""
+    result: int | None = None
+
+    def plain(self) -> dict[str, object]:
+        """As it is stored with the document."""
+        start, end = self.window.start.isoformat(), self.window.end.isoformat()
+        return {"figure": self.name, "query": self.query, "from": start, "to": end, "by": list(self.by), "every": self.every, "result": self.result}
+
+
+def sources_of(
+    hourly: Iterable[Bucket], period: Period, now: datetime, expected: Mapping[str, timedelta | None], before: Iterable[str] = ()
+) -> tuple[SourceFact, ...]:
+    """Every source that sent something, was configured (`expected`: id -> longest pause, None = learn it) or sent something before."""
+    by_source: dict[str, list[Bucket]] = {}
+    for bucket in hourly:
+        by_source.setdefault(bucket.source, []).append(bucket)
+    earlier = set(before)
+    names = sorted({*by_source, *expected, *earlier})
+    return tuple(_source(name, by_source.get(name, []), period, now, expected.get(name), name in earlier) for name in names)
+
+
+def _source(name: str, buckets: list[Bucket], period: Period, now: datetime, pause: timedelta | None, known: bool) -> SourceFact:
+    buckets.sort(key=lambda b: b.start)
+    window = period.window
+    end = min(window.end, max(now, window.start))
+    if not buckets:
+        gaps = (TimeWindow(window.start, end),) if end > window.start else ()
+        return SourceFact(name, None, None, None, gaps, tuple(None for _ in period.days), tuple(None for _ in period.days))
+    gaps = silences(buckets, TimeWindow(window.start if known else buckets[0].first, end), pause)
+    per_day: dict[date, list[Bucket]] = {}
+    for bucket in buckets:
+        per_day.setdefault(bucket.start.astimezone(LOCAL).date(), []).append(bucket)
+    hours = tuple(len(per_day[day]) if day in per_day else None for day in period.days)
+    events = tuple(sum(b.count for b in per_day[day]) if day in per_day else None for day in period.days)
+    first, last = min(b.first for b in buckets), max(b.last for b in buckets)
+    return SourceFact(name, sum(b.count for b in buckets), first, last, gaps, hours, events, fresh=not known)
+
+
+def silences(buckets: Sequence[Bucket], window: TimeWindow, pause: timedelta | None) -> tuple[TimeWindow, ...]:
+    """Pauses longer than `pause`, or than three times the source's usual one (at least an hour), between hourly buckets in order."""
+    edges = [(window.start, buckets[0].first), *((a.last, b.first) for a, b in zip(buckets, buckets[1:], strict=False)), (buckets[-1].last, window.end)]
+    usual = sorted(end - start for start, end in edges[1:-1])
+    learned = max(HOUR, _PATIENCE * usual[int(_USUAL * (len(usual) - 1))]) if usual else HOUR
+    limit = pause or learned
+    return tuple(TimeWindow(start, end) for start, end in edges if end - start > limit)
+
+
+def day_totals(sources: Sequence[SourceFact], days: int) -> tuple[int | None, ...]:
+    """Events of all sources for each day; None when none of them sent anything."""
+    out: list[int | None] = []
+    for index in range(days):
+        known = [s.by_day[index] for s in sources if s.by_day[index] is not None]
+        out.append(sum(v for v in known if v is not None) if known else None)
+    return tuple(out)
+
+
+def alerts_of(records: Iterable[RecordLike], alerts: Mapping[str, Alert], period: Period) -> tuple[AlertFact, ...]:
+    """Alerts of which something happened in the period, gravest and busiest first. A record counts where its last event lies."""
+    counts: dict[str, int] = {}
+    window = period.window
+    for record in records:
+        if record.type in ("opened", "hits") and datetime.fromisoformat(record.body["last"]) in window:
+            counts[record.key] = counts.get(record.key, 0) + int(record.body["count"])
+    facts = [AlertFact(alerts[key], count, _day(alerts[key], period)) for key, count in counts.items() if key in alerts]
+    return tuple(sorted(facts, key=lambda f: (-severity.rank(f.alert.rule.level), -f.count, f.alert.first, f.alert.id)))
+
+
+def _day(alert: Alert, period: Period) -> int:
+    day = max(alert.first.astimezone(LOCAL).date(), period.first)
+    return min((day - period.first).days, len(period.days) - 1)
+
+
+@dataclass
+class Seen:
+    """Something attacked, or attacking, in the period."""
+
+    key: str
+    count: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    level: str = "informational"
+    others: dict[str, None] = field(default_factory=dict)
+    """The other side, in order of appearance."""
+    hosts: dict[str, None] = field(default_factory=dict)
+    """Host names seen with it."""
+    alerts: dict[str, None] = field(default_factory=dict)
+
+    def add(self, fact: AlertFact, count: int) -> None:
+        """One more alert, with `count` of its events."""
+        alert = fact.alert
+        self.count += count
+        self.first = min(self.first or alert.first, alert.first)
+        self.last = max(self.last or alert.last, alert.last)
+        self.level = max(self.level, alert.rule.level, key=severity.rank)
+        self.alerts[alert.id] = None
+
+
+def ranked(seen: Mapping[str, Seen]) -> list[Seen]:
+    """Gravest, then busiest, then first."""
+    return sorted(seen.values(), key=lambda s: (-severity.rank(s.level), -s.count, s.key))

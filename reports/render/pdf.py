@@ -1,0 +1,63 @@
+"""PDF by typst, as PDF/A-2a and PDF/UA-1. Values reach the template as JSON; none of them is ever markup."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import typst
+
+from domain.document import Chart, Document, Letterhead, Title, caps, map_text
+from reports import charts, layout
+from reports.fonts import FOLDER, drawable
+from reports.render.blocks import as_data
+from reports.text import breakable
+
+STANDARDS: Final = ("a-2a", "ua-1")
+_ZONE: Final = timezone(timedelta(hours=7))
+"""Local time: typst takes fixed offsets only."""
+_TEMPLATE: Final = Path(__file__).parent / "document.typ"
+
+
+def render(document: Document) -> bytes:
+    """The file; characters that the fonts lack are printed as ‹U+...›."""
+    document = map_text(document, lambda text: breakable(drawable(text)))
+    data = {"blocks": [as_data(b, _extra(b)) for b in document.blocks], **_about(document)}
+    return _compile(_TEMPLATE.read_bytes(), data, document.at)
+
+
+def png(chart: Chart, ppi: float = 200.0) -> bytes:
+    """A chart as a picture, for Word."""
+    page = b'#let d = json(bytes(sys.inputs.d))\n#set page(width: auto, height: auto, margin: 0pt)\n#image(bytes(d.svg), format: "svg", width: 165mm)'
+    inputs = {"d": json.dumps({"svg": charts.svg(chart)})}
+    data = typst.compile(page, sys_inputs=inputs, font_paths=[FOLDER], ignore_system_fonts=True, format="png", ppi=ppi)
+    assert isinstance(data, bytes)
+    return data
+
+
+def _extra(block: Any) -> dict[str, Any]:
+    """What the template cannot make by itself: capitals and drawings."""
+    if isinstance(block, Chart):
+        return {"svg": charts.svg(block)}
+    if isinstance(block, Letterhead):
+        return {"superior": [caps(x) for x in block.superior], "agency": [caps(x) for x in block.agency]}
+    if isinstance(block, Title):
+        return {"name": caps(block.name)}
+    return {}
+
+
+def _about(document: Document) -> dict[str, Any]:
+    return {
+        "title": document.title.replace("\u200b", ""), "author": document.author.replace("\u200b", ""), "lang": document.lang,
+        "font": layout.PDF_FONT, "layout": {k.lower(): v for k, v in vars(layout).items() if k.isupper()},
+    }  # fmt: skip
+
+
+def _compile(template: bytes, data: dict[str, Any], at: datetime) -> bytes:
+    build = partial(typst.compile, template, sys_inputs={"d": json.dumps(data, ensure_ascii=False)}, font_paths=[FOLDER])
+    made = build(ignore_system_fonts=True, format="pdf", pdf_standards=list(STANDARDS), timestamp=at.astimezone(_ZONE))
+    assert isinstance(made, bytes)
+    return made

@@ -1,0 +1,67 @@
+"""Annexes: the evidence line by line, and how every figure came about."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from domain.document import UNKNOWN, Appendix, Block, Column, Paragraph, Table, number_text, roman
+from domain.text import one_line
+from reports.facts import Figure
+from reports.shown import moment
+from reports.text import vi
+from reports.weekly.gather import Weekly
+
+_PER_RULE: Final = 3
+_MOST: Final = 60
+_EXCERPT: Final = 240
+
+
+def annexes(facts: Weekly) -> Iterator[Block]:
+    """One after the other, numbered as they come."""
+    rows = tuple(_evidence(facts))
+    number = 1
+    if rows:
+        columns = (
+            Column(vi("col_alert"), 14), Column(vi("col_time"), 12, "center"), Column(vi("col_source"), 12), Column(vi("col_raw"), 42),
+            Column(vi("col_sha256"), 20),
+        )  # fmt: skip
+        yield Appendix(vi("appendix", n=roman(number)), vi("annex_evidence"), landscape=True)
+        yield Table(columns, rows, "", vi("col_no"))
+        yield Paragraph(vi("evidence_note", per=_PER_RULE, most=_MOST), style="note")
+        number += 1
+    yield Appendix(vi("appendix", n=roman(number)), vi("annex_figures"), landscape=True)
+    yield from figures(facts.figures)
+
+
+def _evidence(facts: Weekly) -> Iterator[tuple[str, ...]]:
+    shown: dict[str, int] = {}
+    for fact in facts.alerts:
+        for event_id in fact.alert.events:
+            event = facts.events.get(event_id)
+            rule = fact.alert.rule.id
+            if event is None or shown.get(rule, 0) >= _PER_RULE:
+                continue
+            if sum(shown.values()) >= _MOST:
+                return
+            shown[rule] = shown.get(rule, 0) + 1
+            raw = str(event.get("event.original") or "")
+            digest = hashlib.sha256(raw.encode("utf-8", "replace")).hexdigest() if raw else UNKNOWN
+            yield fact.alert.id, _time(event.get("@timestamp")), str(event.get("thapcanh.source") or UNKNOWN), one_line(raw, _EXCERPT), digest
+
+
+def _time(value: object) -> str:
+    return moment(datetime.fromisoformat(str(value))) if value else UNKNOWN
+
+
+def figures(found: tuple[Figure, ...]) -> Iterator[Block]:
+    """The queries behind the figures."""
+    columns = (Column(vi("col_figure"), 26), Column(vi("col_query"), 36), Column(vi("col_by"), 18), Column(vi("col_window"), 20, "center"))
+    rows = tuple(
+        (vi(f"figure_{f.name}"), f.query, ", ".join(f.by) + (f" / {f.every}" if f.every else ""), f"{moment(f.window.start)} – {moment(f.window.end)}")
+        for f in found
+    )
+    yield Table(columns, rows, "", vi("col_no"))
+    yield Paragraph(vi("figures_note"), style="note")

@@ -1,0 +1,144 @@
+"""The figures of the weekly report, from the store; each query is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from domain.alert import STREAM as ALERTS
+from domain.alert_fold import fold_all
+from domain.event import row
+from domain.incident import STREAM as INCIDENTS
+from domain.incident import Incident, fold
+from domain.periods import Period
+from domain.query import Query, Test, all_of
+from domain.registers import parse_address
+from reports.attacks import FIELDS, Attacks, attacks_of
+from reports.base import Order
+from reports.facts import AlertFact, Bucket, Figure, SourceFact, alerts_of, sources_of
+from store.base import EventStore, RecordStore, Store
+
+SAMPLE: Final = 10
+"""Events looked at per alert, to tell the sides and to show evidence."""
+_AT_ONCE: Final = 2_000
+_MOST: Final = 20_000
+"""Events looked at per report."""
+WORTH: Final = ("medium", "high", "critical")
+"""Levels that the lists of the attacked and the attackers tell of."""
+CHANGES: Final = ("configuration", "iam")
+"""`event.category` of changes in the monitored systems."""
+BLOCKED: Final = ("block", "blocked", "deny", "denied", "drop", "dropped", "reject", "rejected", "reset", "refused", "quarantined")
+"""`event.action` of devices that stopped something."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Changes of one kind on one machine."""
+
+    where: str
+    action: str
+    count: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Weekly:
+    """All that the report tells."""
+
+    period: Period
+    now: datetime
+    sources: tuple[SourceFact, ...]
+    alerts: tuple[AlertFact, ...]
+    """Without exercises."""
+    exercises: int
+    """Alerts of exercises: not counted anywhere else."""
+    attacks: Attacks
+    events: Mapping[str, Mapping[str, object]]
+    """The sample, by event id."""
+    blocked: Mapping[str, tuple[int, int]]
+    """Address -> (events with a blocking action, all events)."""
+    changes: tuple[Change, ...]
+    incidents: tuple[Incident, ...]
+    figures: tuple[Figure, ...] = field(default=())
+
+
+def gather(store: Store, order: Order) -> Weekly:
+    """Ask the store."""
+    period, before = order.period, order.before
+    assert period is not None
+    assert before is not None
+    sources = _sources(store.events, period, before, order.now, order.expected)
+    facts, exercises = _alerts(store.records, period)
+    worth = [f for f in facts if f.alert.rule.level in WORTH and f.alert.verdict not in ("false_positive", "benign", "duplicate")]
+    events = _sample(store.events, worth)
+    attacks = attacks_of([f for f in worth if f.alert.status != "silenced"], events, order.registers)
+    changes = _changes(store.events, period)
+    figures = (
+        Figure("events", "*", period.window, ("thapcanh.source",), "1h", sum(s.events or 0 for s in sources)),
+        Figure("alerts", f"records {ALERTS}: opened, hits (last)", period.window, ("alert.id",), "", len(facts)),
+        Figure("changes", f"event.category:({' or '.join(CHANGES)})", period.window, ("host.name", "observer.name", "event.action"), "", sum(c.count for c in changes)),
+        Figure("blocked", "source.ip:(…)", period.window, ("source.ip", "event.action")),
+        Figure("incidents", f"records {INCIDENTS}: opened (t0)", period.window, ("incident.id",)),
+    )  # fmt: skip
+    blocked = _blocked(store.events, period, attacks.attackers)
+    return Weekly(period, order.now, sources, facts, exercises, attacks, events, blocked, changes, _incidents(store.records, period), figures)
+
+
+def _sources(events: EventStore, period: Period, before: Period, now: datetime, expected: Mapping[str, timedelta | None]) -> tuple[SourceFact, ...]:
+    by = ("thapcanh.source",)
+    hourly = [Bucket(r[by[0]] or "", r["bucket"], r["count"], r["first"], r["last"]) for r in _rows(events, Query(window=period.window), by, "1h")]
+    earlier = [r[by[0]] or "" for r in _rows(events, Query(window=before.window), by)]
+    return sources_of(hourly, period, now, expected, earlier)
+
+
+def _rows(events: EventStore, query: Query, by: Sequence[str], every: str = "") -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = events.aggregate(query, by, every).to_pylist()
+    return rows
+
+
+def _alerts(records: RecordStore, period: Period) -> tuple[tuple[AlertFact, ...], int]:
+    stored = list(records.find(ALERTS))
+    facts = alerts_of(stored, fold_all(stored), period)
+    real = tuple(f for f in facts if not f.alert.exercise)
+    return real, len(facts) - len(real)
+
+
+def _sample(events: EventStore, facts: Iterable[AlertFact]) -> dict[str, dict[str, object]]:
+    """Some events of each alert, gravest first, by id."""
+    wanted = list(dict.fromkeys(i for f in facts for i in f.alert.events[:SAMPLE]))[:_MOST]
+    out: dict[str, dict[str, object]] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        table = events.fetch(wanted[start : start + _AT_ONCE])
+        table = table.select([n for n in FIELDS if n in table.column_names])
+        for index in range(table.num_rows):
+            event = row(table, index)
+            out[str(event["event.id"])] = event
+    return out
+
+
+def _changes(events: EventStore, period: Period) -> tuple[Change, ...]:
+    query = Query(all_of(Test("event.category", "eq", CHANGES)), period.window)
+    rows = _rows(events, query, ("host.name", "observer.name", "event.action"))
+    return tuple(Change(r["host.name"] or r["observer.name"] or "", r["event.action"] or "", r["count"], r["first"], r["last"]) for r in rows)
+
+
+def _blocked(events: EventStore, period: Period, attackers: Iterable[str]) -> dict[str, tuple[int, int]]:
+    addresses = tuple(sorted(a for a in attackers if parse_address(a)))
+    out: dict[str, tuple[int, int]] = {}
+    if addresses:
+        for r in _rows(events, Query(Test("source.ip", "eq", addresses), period.window), ("source.ip", "event.action")):
+            stopped, total = out.get(r["source.ip"], (0, 0))
+            stops = str(r["event.action"] or "").lower() in BLOCKED
+            out[r["source.ip"]] = (stopped + (r["count"] if stops else 0), total + r["count"])
+    return out
+
+
+def _incidents(records: RecordStore, period: Period) -> tuple[Incident, ...]:
+    by_key: dict[str, list[Any]] = {}
+    for record in records.find(INCIDENTS):
+        by_key.setdefault(record.key, []).append(record)
+    found = [fold(items) for items in by_key.values() if items[0].type == "opened"]
+    return tuple(sorted((i for i in found if i.t0 in period.window and not i.exercise and i.status != "merged"), key=lambda i: (i.t0, i.id)))
