@@ -13,7 +13,7 @@ from store.base import Store
 def open_store(url: str, options: Mapping[str, Any] | None = None) -> Store:
     """`file:DIR` = embedded engine in that folder (made when absent). StoreError when it cannot be opened."""
     if url.startswith("file:"):
-        from store.local import LocalStore  # noqa: PLC0415  engines are loaded when used
+        from store.local import LocalStore  # engines are loaded when used
 
         return LocalStore.open(Path(url.removeprefix("file:")))
     raise ConfigError(f"store.url {url}: this version knows file:DIR", hint="OpenSearch is prepared in the contract, not built yet")

@@ -56,6 +56,10 @@ class Delivery:
     tables: Mapping[str, Sequence[pa.Table]]
     """Events by parser name (the partition). Every table has event.id, @timestamp, event.ingested, event.original."""
     checkpoints: Sequence[Checkpoint] = ()
+    """Where to go on. A negative position forgets the stream."""
+    began: Sequence[Checkpoint] = ()
+    """Checkpoints that the delivery went on from (position 0: the stream is new). ConflictError when another collector has moved one
+    of them: nothing is stored then, so that nothing is ever stored twice."""
     counts: Sequence[Counts] = ()
     dead: Sequence[DeadLetter] = ()
     replayed: Sequence[int] = ()
@@ -241,12 +245,15 @@ class Coordination(Protocol):
     def state(self, name: str) -> Mapping[str, object]:
         """State stored with the cursor (correlation buffers, model state)."""
 
-    def commit_scan(
+    def commit_scan(  # noqa: PLR0913, PLR0917  one transaction
         self, name: str, start: int, end: int, records: Sequence[NewRecord], at: datetime, state: Mapping[str, object] | None = None,
         expect: Mapping[tuple[str, str], int] | None = None,
     ) -> bool:  # fmt: skip
-        """Move the cursor from `start` to `end`, append `records`, save `state`: all or nothing. False when the cursor is not at
-        `start` any more (another scan did the work): nothing is stored then. ConflictError when `expect` does not hold."""
+        """Move the cursor from `start` to `end`, append `records`, save `state`: all or nothing.
+
+        False when the cursor is not at `start` any more (another scan did the work): nothing is stored then. ConflictError when
+        `expect` does not hold. `state` None: it stays as it is.
+        """
 
 
 class Store(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from domain.errors import StoreError
+from store.base import Coordination, EventStore, RecordStore
 from store.local import upkeep
 from store.local.db import Database
 from store.local.events import LocalEvents
@@ -20,9 +21,9 @@ class LocalStore:
     def __init__(self, db: Database, folder: Folder) -> None:
         self._db = db
         self._folder = folder
-        self.events = LocalEvents(db, folder)
-        self.records = LocalRecords(db)
-        self.coordination = LocalCoordination(db)
+        self.events: EventStore = LocalEvents(db, folder)
+        self.records: RecordStore = LocalRecords(db)
+        self.coordination: Coordination = LocalCoordination(db)
         self.url = f"file:{folder.path}"
 
     @classmethod

@@ -16,7 +16,7 @@ from domain.query import Query
 from domain.raw import Int64s
 from domain.window import duration
 from store.local.chunk import SegmentChunk
-from store.local.search import matching, visits
+from store.local.search import Picker, visits
 
 if TYPE_CHECKING:
     from store.local.events import LocalEvents
@@ -31,9 +31,10 @@ _FOLD_AT: Final = 2_000_000
 def aggregate(events: LocalEvents, query: Query, by: Sequence[str], every: str) -> pa.Table:
     """See EventStore.aggregate. An event with several values in a field counts for each; one without the field has null there."""
     step = duration(every) // timedelta(microseconds=1) if every else 0
+    picker = Picker(query)
     parts: list[pa.Table] = []
     for chunk in visits(events.snapshot(query.window), query):
-        rows = matching(chunk, query)
+        rows = picker.rows(chunk)
         if len(rows):
             parts.append(_partial(chunk, rows, by, step))
         chunk.forget()
@@ -100,7 +101,7 @@ def _buckets(times: Int64s, step: int) -> Int64s:
     if not step:
         return np.zeros(len(times), dtype=np.int64)
     shift = _OFFSET // timedelta(microseconds=1)
-    return (times + shift) // step * step - shift
+    return np.asarray((times + shift) // step * step - shift, dtype=np.int64)
 
 
 def _folded(parts: Sequence[pa.Table], by: Sequence[str], step: int) -> pa.Table:
@@ -108,13 +109,19 @@ def _folded(parts: Sequence[pa.Table], by: Sequence[str], step: int) -> pa.Table
     keys = [*by, *(["bucket"] if step else [])]
     whole = pa.concat_tables(parts, promote_options="permissive")
     out = whole.group_by(keys).aggregate([("count", "sum"), ("first", "min"), ("last", "max")])
-    return out.rename_columns([n.removesuffix("_sum").removesuffix("_min").removesuffix("_max") if n not in keys else n for n in out.column_names]).select(
-        [*keys, "count", "first", "last"]
-    )
+    return out.rename_columns(
+        [n.removesuffix("_sum").removesuffix("_min").removesuffix("_max") if n not in keys else n for n in out.column_names]
+    ).select([*keys, "count", "first", "last"])
 
 
 def _empty(by: Sequence[str], step: int) -> pa.Table:
-    kinds = {**{n: fields.arrow_type(n) for n in by}, **({"bucket": _MICROS} if step else {}), "count": pa.int64(), "first": _MICROS, "last": _MICROS}
+    kinds = {
+        **{n: fields.arrow_type(n) for n in by},
+        **({"bucket": _MICROS} if step else {}),
+        "count": pa.int64(),
+        "first": _MICROS,
+        "last": _MICROS,
+    }
     return pa.table({n: pa.array([], k) for n, k in kinds.items()})
 
 

@@ -49,7 +49,14 @@ def snapshot(db: Database, folder: Folder, where: str = "1", args: Sequence[Any]
 def select(tx: sqlite3.Connection, where: str = "1", args: Sequence[Any] = ()) -> list[Segment]:
     """Segments that fulfil an SQL condition, in sequence order."""
     rows = tx.execute(f"SELECT {_COLUMNS} FROM segments WHERE {where} ORDER BY first_seq", args)  # noqa: S608  our own text
-    return [Segment(*row[:10], bool(row[10]), row[11], tuple(Group(*g) for g in orjson.loads(row[12]))) for row in rows]
+    return [_segment(row) for row in rows]
+
+
+def _segment(row: Sequence[Any]) -> Segment:
+    *plain, merged, sha256, groups = row
+    number, file, partition, day, first, last, count, size, low, high = plain
+    bounds = tuple(Group(*g) for g in orjson.loads(groups))
+    return Segment(number, file, partition, day, first, last, count, size, low, high, bool(merged), sha256, bounds)
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,8 @@ def tally(tx: sqlite3.Connection, file: str, sign: int = 1) -> None:
         tx.execute("DELETE FROM coverage WHERE day = ? AND partition = ? AND n = 0", (day, partition))
         tx.execute("DELETE FROM held WHERE day = ? AND partition = ? AND stored = 0", (day, partition))
         tx.executemany(
-            "INSERT INTO retired VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET stored = stored + excluded.stored, unparsed = unparsed + excluded.unparsed",
+            "INSERT INTO retired VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET stored = stored + excluded.stored, unparsed = unparsed + excluded.unparsed",
             [(source, stored, unparsed) for source, (stored, unparsed) in sources.items()],
         )
 

@@ -32,7 +32,8 @@ class Segment:
     first_seq: int
     last_seq: int
     rows: int
-    bytes: int
+    size: int
+    """Bytes of the file."""
     min_ts: int
     max_ts: int
     merged: bool
@@ -136,17 +137,16 @@ class SegmentChunk:
 
     def ids(self) -> pa.Array:
         """`event.id` of each row."""
-        return self._array("event.id")
+        return self._present("event.id")
 
     def times(self) -> Int64s:
         """`@timestamp` of each row in microseconds."""
-        array = self._array("@timestamp")
-        return np.asarray(array.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return np.asarray(self._present("@timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
     def sequences(self) -> Int64s:
         """Ingest sequence of each row."""
         if self.segment.merged:
-            return np.asarray(self._array(SEQ).to_numpy(), dtype=np.int64)
+            return np.asarray(self._present(SEQ).to_numpy(), dtype=np.int64)
         numbers = np.arange(self._group.rows) if self._selected is None else self._selected
         start = self.segment.first_seq + sum(g.rows for g in self.segment.groups[: self._number])
         return start + numbers.astype(np.int64)
@@ -157,15 +157,22 @@ class SegmentChunk:
         table = self._source.read(self._number, wanted)
         chosen = self._selected
         if rows is not None:
-            asked = np.asarray(rows, dtype=np.int64)
+            asked = np.asarray(rows, dtype=np.int32)
             chosen = asked if chosen is None else chosen[asked]
         if chosen is not None:
-            table = table.take(pa.array(chosen)) if len(wanted) else table
+            table = table.take(pa.array(chosen)) if wanted else table
         return pa.table({n: _decoded(table[n]) for n in wanted if n in table.column_names})
 
     def forget(self) -> None:
         """Drop the columns read so far."""
         self._cache.clear()
+
+    def _present(self, name: str) -> pa.Array:
+        """A column that every segment has."""
+        array = self._array(name)
+        if array is None:
+            raise StoreError(f"a segment lacks the column {name}", where=str(self._source.path), hint="soc store verify")
+        return array
 
     def _array(self, name: str) -> pa.Array | None:
         if name not in self._source.places:

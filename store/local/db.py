@@ -115,10 +115,8 @@ class Database:
             return
         with self.write() as tx:
             found = self._version()
-            if found == 0 and not tx.execute("SELECT 1 FROM sqlite_master").fetchone():
-                script = _SCHEMA
-            else:
-                script = self._migration(found)
+            empty = found == 0 and not tx.execute("SELECT 1 FROM sqlite_master").fetchone()
+            script = _SCHEMA if empty else self._migration(found)
             for statement in script.split(";\n"):
                 tx.execute(statement)
             tx.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -138,7 +136,9 @@ class Database:
         steps = [_MIGRATIONS.get(n) for n in range(found, FORMAT)]
         if any(step is None for step in steps):
             what = f"the store has format {found}, which this version of soc (format {FORMAT}) cannot migrate; nothing was changed"
-            raise StoreError(what, where=str(self.path), hint="read it with the version of soc that wrote it, or start a new store: --data DIR")
+            raise StoreError(
+                what, where=str(self.path), hint="read it with the version of soc that wrote it, or start a new store: --data DIR"
+            )
         return ";\n".join(step for step in steps if step)
 
     @contextmanager
@@ -153,13 +153,19 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError:
     text = str(error)
     where = str(path)
     if "locked" in text or "busy" in text:
-        return StoreError(f"another process has kept the store locked for {WAIT_SECONDS} s; nothing was stored", where=where, hint="try again; soc doctor")
+        return StoreError(
+            f"another process has kept the store locked for {WAIT_SECONDS} s; nothing was stored", where=where, hint="try again; soc doctor"
+        )
     if "full" in text:
-        return StoreError("the disk is full; nothing was stored", where=where, hint="free space, then run the command again; soc store retain")
+        return StoreError(
+            "the disk is full; nothing was stored", where=where, hint="free space, then run the command again; soc store retain"
+        )
     if "readonly" in text or "unable to open" in text:
         return StoreError(f"the store cannot be written: {text}", where=where, hint="check owner and permissions of the folder")
     if "disk I/O" in text:
-        return StoreError("the disk refused a read or write; nothing was stored", where=where, hint="check free space and the disk; soc store verify")
+        return StoreError(
+            "the disk refused a read or write; nothing was stored", where=where, hint="check free space and the disk; soc store verify"
+        )
     if "not a database" in text or "malformed" in text:
         return StoreError(f"the catalog is damaged: {text}", where=where, hint="restore it from a backup: soc store restore")
     return StoreError(f"the catalog failed: {text}", where=where, hint="soc store verify")

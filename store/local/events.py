@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final
 
 import pyarrow as pa
 
@@ -24,7 +23,7 @@ from store.local.layout import DAY, by_day, content, prepare
 class LocalEvents:
     """Segments in a folder, described by a catalog."""
 
-    capabilities: Final = Capabilities(atomic_scan=True, compaction=True, snapshots=True, aggregates=True)
+    capabilities = Capabilities(atomic_scan=True, compaction=True, snapshots=True, aggregates=True)
 
     def __init__(self, db: Database, folder: Folder) -> None:
         self._db = db

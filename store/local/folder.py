@@ -155,7 +155,9 @@ class Folder:
                     return Lock(descriptor)
                 os.close(descriptor)  # somebody tidied the mark away between opening and locking
         except OSError as error:
-            raise StoreError(f"a lock cannot be taken: {error.strerror}", where=str(path), hint="check owner and permissions of the folder") from error
+            raise StoreError(
+                f"a lock cannot be taken: {error.strerror}", where=str(path), hint="check owner and permissions of the folder"
+            ) from error
 
     def _claim(self, name: str) -> Lock | None:
         """An exclusive lock on a mark nobody holds, else None."""

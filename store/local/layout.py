@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -22,8 +23,10 @@ DAY: Final = 86_400_000_000
 """Microseconds."""
 _PAST_DAYS: Final = 400
 _FUTURE_DAYS: Final = 1
-_PLAIN: Final = {"event.id": "PLAIN", "event.original": "PLAIN", "@timestamp": "DELTA_BINARY_PACKED", "thapcanh.position": "DELTA_BINARY_PACKED",
-                 SEQ: "DELTA_BINARY_PACKED"}  # fmt: skip
+_PLAIN: Final = {
+    "event.id": "PLAIN", "event.original": "PLAIN",
+    "@timestamp": "DELTA_BINARY_PACKED", "thapcanh.position": "DELTA_BINARY_PACKED", SEQ: "DELTA_BINARY_PACKED",
+}  # fmt: skip
 """Columns without a dictionary."""
 _DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
 _MICROS: Final = pa.timestamp("us", "UTC")
@@ -139,7 +142,7 @@ def _slices(rows: int) -> Iterator[tuple[int, int]]:
     """(offset, length) of row groups of about `GROUP_ROWS`, all alike."""
     count = max(1, round(rows / GROUP_ROWS))
     edges = [rows * i // count for i in range(count + 1)]
-    yield from ((a, b - a) for a, b in zip(edges, edges[1:], strict=False))
+    yield from ((a, b - a) for a, b in pairwise(edges))
 
 
 def _compact(column: pa.Array) -> pa.Array:
@@ -164,7 +167,7 @@ def _writer(sink: pa.BufferOutputStream, schema: pa.Schema, level: int) -> pq.Pa
         sink, schema,
         compression={n: "none" if n == "event.id" else "zstd" for n in schema.names},
         compression_level=dict.fromkeys(packed, level),
-        use_dictionary=[n for n in schema.names if n not in _PLAIN],  # type: ignore[arg-type]  a list of columns is fine
+        use_dictionary=[n for n in schema.names if n not in _PLAIN],
         column_encoding={n: e for n, e in _PLAIN.items() if n in schema.names},
         dictionary_pagesize_limit=1 << 30, write_statistics=False, write_page_checksum=True,
     )  # fmt: skip

@@ -18,6 +18,8 @@ _PAGE = 500
 
 def record(tx: sqlite3.Connection, delivery: Delivery) -> None:
     """Checkpoints, counts and dead letters of a delivery. ConflictError when another collector has gone further."""
+    for checkpoint in delivery.began:
+        _expect(tx, checkpoint)
     for checkpoint in delivery.checkpoints:
         _advance(tx, checkpoint)
     for counts in delivery.counts:
@@ -40,12 +42,16 @@ def checkpoints(db: Database, source: str, stream: str | None = None) -> list[Ch
 def statuses(db: Database) -> list[SourceStatus]:
     """One for each source, by name."""
     with db.read() as tx:
-        rows = tx.execute("SELECT source, received, stored, unparsed, duplicates, last_event, last_delivery FROM ledger ORDER BY source").fetchall()
+        rows = tx.execute(
+            "SELECT source, received, stored, unparsed, duplicates, last_event, last_delivery FROM ledger ORDER BY source"
+        ).fetchall()
         reasons: dict[str, dict[str, int]] = {}
         for source, reason, n in tx.execute("SELECT source, reason, n FROM rejected WHERE n > 0"):
             reasons.setdefault(source, {})[reason] = n
         places: dict[str, list[Checkpoint]] = {}
-        for source, stream, position, state in tx.execute("SELECT source, stream, position, state FROM checkpoints ORDER BY source, stream"):
+        for source, stream, position, state in tx.execute(
+            "SELECT source, stream, position, state FROM checkpoints ORDER BY source, stream"
+        ):
             places.setdefault(source, []).append(Checkpoint(source, stream, position, orjson.loads(state)))
     known = {row[0] for row in rows}
     rows += [(source, 0, 0, 0, 0, None, None) for source in places if source not in known]
@@ -61,9 +67,9 @@ def dead_letters(db: Database, source: str) -> Iterator[tuple[int, DeadLetter]]:
             " WHERE replayed = 0 AND id > ? AND (? = '' OR source = ?) ORDER BY id LIMIT ?",
             (last, source, source, _PAGE),
         )
-        for number, *values, at in rows:
+        for number, name, stream, position, reason, raw, parser, at in rows:
             last = number
-            yield number, DeadLetter(*values, at=instant(at))
+            yield number, DeadLetter(name, stream, position, reason, raw, parser, instant(at))
         if len(rows) < _PAGE:
             return
 
@@ -77,12 +83,26 @@ def _status(row: Sequence[object], reasons: Mapping[str, Mapping[str, int]], pla
     )  # fmt: skip
 
 
+def _expect(tx: sqlite3.Connection, began: Checkpoint) -> None:
+    old = tx.execute("SELECT position FROM checkpoints WHERE source = ? AND stream = ?", (began.source, began.stream)).fetchone()
+    position = old[0] if old else 0
+    if position != began.position:
+        what = f"another collector has stored this stream up to position {position}, this delivery begins at {began.position}"
+        raise ConflictError(what, where=f"{began.source}/{began.stream}", hint="run the collection again: it goes on from there")
+
+
 def _advance(tx: sqlite3.Connection, new: Checkpoint) -> None:
+    if new.position < 0:
+        tx.execute("DELETE FROM checkpoints WHERE source = ? AND stream = ?", (new.source, new.stream))
+        return
     old = tx.execute("SELECT position FROM checkpoints WHERE source = ? AND stream = ?", (new.source, new.stream)).fetchone()
     if old and old[0] > new.position:
         what = f"another collector has stored this stream up to position {old[0]}, this delivery ends at {new.position}; nothing was stored"
         raise ConflictError(what, where=f"{new.source}/{new.stream}", hint="run the collection again: it goes on from there")
-    tx.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)", (new.source, new.stream, new.position, orjson.dumps(dict(new.state)).decode()))
+    tx.execute(
+        "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
+        (new.source, new.stream, new.position, orjson.dumps(dict(new.state)).decode()),
+    )
 
 
 def _count(tx: sqlite3.Connection, new: Counts) -> None:
@@ -94,11 +114,13 @@ def _count(tx: sqlite3.Connection, new: Counts) -> None:
         (new.source, new.received, new.stored, new.unparsed, new.duplicates, to_micros(new.last_event), to_micros(new.at)),
     )
     for reason, n in new.rejected.items():
-        tx.execute("INSERT INTO rejected VALUES (?, ?, ?) ON CONFLICT (source, reason) DO UPDATE SET n = n + excluded.n", (new.source, reason, n))
+        tx.execute(
+            "INSERT INTO rejected VALUES (?, ?, ?) ON CONFLICT (source, reason) DO UPDATE SET n = n + excluded.n", (new.source, reason, n)
+        )
 
 
 def _replay(tx: sqlite3.Connection, number: int) -> None:
-    """A dead letter was stored after all: it is no longer rejected. (The delivery counts it as stored, not as received.)"""
+    """A dead letter was stored after all: it is no longer rejected; the delivery counts it as stored, not as received."""
     row = tx.execute("UPDATE dead SET replayed = 1, raw = x'' WHERE id = ? AND replayed = 0 RETURNING source, reason", (number,)).fetchone()
     if row is None:
         raise ConflictError(f"dead letter {number} was replayed by somebody else; nothing was stored", hint="soc collect replay")

@@ -91,7 +91,7 @@ class LocalCoordination:
         rows = self._db.all("SELECT state FROM cursors WHERE name = ?", (name,))
         return dict(orjson.loads(rows[0][0])) if rows else {}
 
-    def commit_scan(
+    def commit_scan(  # noqa: PLR0913, PLR0917  one transaction
         self, name: str, start: int, end: int, records: Sequence[NewRecord], at: datetime, state: Mapping[str, object] | None = None,
         expect: Mapping[tuple[str, str], int] | None = None,
     ) -> bool:  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -53,10 +54,11 @@ def search(events: LocalEvents, query: Query) -> Iterator[pa.Table]:
     chunks = visits(events.snapshot(query.window), query)
     left = query.limit or 1 << 62
     wanted = set(query.ids)
+    picker = Picker(query)
     pending = _NOTHING
     visited: dict[int, SegmentChunk] = {}
     for number, chunk in enumerate(chunks):
-        rows = matching(chunk, query)
+        rows = picker.rows(chunk)
         if len(rows):
             visited[number] = chunk
             pending += Hits(chunk.times()[rows], chunk.sequences()[rows], np.full(len(rows), number), rows.astype(np.int64))
@@ -80,9 +82,9 @@ def search(events: LocalEvents, query: Query) -> Iterator[pa.Table]:
 
 def count(events: LocalEvents, query: Query) -> int:
     """How many match; what lies wholly in the window is not even read."""
-    total = 0
+    total, picker = 0, Picker(query)
     for chunk in visits(events.snapshot(query.window), query):
-        total += len(matching(chunk, query)) if _reads(chunk, query) else chunk.rows
+        total += picker.count(chunk)
         chunk.forget()
     return min(total, query.limit) if query.limit else total
 
@@ -99,22 +101,40 @@ def fetch(events: LocalEvents, ids: Sequence[str]) -> pa.Table:
     return whole.take(pa.array(np.arange(whole.num_rows)[::-1].copy()))
 
 
-def matching(chunk: SegmentChunk, query: Query) -> Rows:
-    """Rows of a chunk that the query wants."""
-    rows: Rows | None = None
-    if query.ids:
-        rows = _with_ids(chunk, query.ids)
-        if not len(rows):
-            return rows
-    if query.where != TRUE:
-        found = match.rows(query.where, chunk)
-        rows = found if rows is None else np.intersect1d(rows, found, assume_unique=True)
-    if query.window is not None and not _inside(chunk, query.window) and (rows is None or len(rows)):
-        start, end = query.window.micros
-        times = chunk.times()
-        kept = (times >= start) & (times < end)
-        rows = np.flatnonzero(kept) if rows is None else rows[kept[rows]]
-    return np.arange(chunk.rows, dtype=np.int32) if rows is None else rows.astype(np.int32, copy=False)
+class Picker:
+    """Chooses rows of chunks for one query; what can be prepared is prepared once."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._matcher = None if query.where == TRUE else match.Matcher([match.Entry(0, TRUE, query.where)])
+        self._ids = {bytes.fromhex(i) for i in query.ids if re.fullmatch(r"[0-9a-fA-F]{32}", i)}
+        self._halves = np.array([np.frombuffer(i[:8], dtype=np.uint64)[0] for i in self._ids], dtype=np.uint64)
+
+    def rows(self, chunk: SegmentChunk) -> Rows:
+        """Row numbers, sorted."""
+        chosen = self._with_ids(chunk) if self._query.ids else np.arange(chunk.rows, dtype=np.int32)
+        window = self._query.window
+        if len(chosen) and window is not None and not _inside(chunk, window):
+            start, end = window.micros
+            times = chunk.times()[chosen]
+            chosen = chosen[(times >= start) & (times < end)]
+        if len(chosen) and self._matcher is not None:
+            found = next((rows for _, rows in self._matcher.run(chunk)), np.empty(0, dtype=np.int32))
+            chosen = found if len(chosen) == chunk.rows else np.intersect1d(chosen, found, assume_unique=True)
+        return np.asarray(chosen, dtype=np.int32)
+
+    def count(self, chunk: SegmentChunk) -> int:
+        """How many rows; a chunk that matches as a whole is not read."""
+        window = self._query.window
+        whole = self._matcher is None and not self._query.ids and (window is None or _inside(chunk, window))
+        return chunk.rows if whole else len(self.rows(chunk))
+
+    def _with_ids(self, chunk: SegmentChunk) -> Rows:
+        """Half of each id is compared for all rows at once, the whole of it for those that are left."""
+        column = chunk.ids()
+        halves = np.frombuffer(column.buffers()[1], dtype=np.uint64)[2 * column.offset : 2 * (column.offset + len(column)) : 2]
+        near = np.flatnonzero(np.isin(halves, self._halves))
+        return np.array([r for r in near.tolist() if column[r].as_py() in self._ids], dtype=np.int32)
 
 
 def visits(shot: Snapshot, query: Query) -> list[SegmentChunk]:
@@ -140,19 +160,6 @@ def _inside(chunk: SegmentChunk, window: TimeWindow) -> bool:
     return low >= start and high < end
 
 
-def _reads(chunk: SegmentChunk, query: Query) -> bool:
-    return query.where != TRUE or bool(query.ids) or not (query.window is None or _inside(chunk, query.window))
-
-
-def _with_ids(chunk: SegmentChunk, ids: Sequence[str]) -> Rows:
-    """Rows with one of these ids; half of each id is compared for all rows at once, the whole of it for those that are left."""
-    wanted = {bytes.fromhex(i) for i in ids if len(i) == 32}
-    column = chunk.ids()
-    halves = np.frombuffer(column.buffers()[1], dtype=np.uint64)[2 * column.offset : 2 * (column.offset + len(column)) : 2]
-    near = np.flatnonzero(np.isin(halves, np.array([np.frombuffer(w[:8], dtype=np.uint64)[0] for w in wanted], dtype=np.uint64)))
-    return np.array([r for r in near.tolist() if column[r].as_py() in wanted], dtype=np.int32)
-
-
 def _table(chunks: dict[int, SegmentChunk], hits: Hits, names: Sequence[str]) -> pa.Table:
     """The events behind these hits, in their order."""
     parts = []
@@ -160,7 +167,7 @@ def _table(chunks: dict[int, SegmentChunk], hits: Hits, names: Sequence[str]) ->
     done = 0
     for number in np.unique(hits.chunk).tolist():
         here = np.flatnonzero(hits.chunk == number)
-        parts.append(_shaped(chunks[number].table(hits.row[here], names or None), names, len(here)))
+        parts.append(_shaped(chunks[number].table(hits.row[here].astype(np.int32), names or None), names, len(here)))
         places[here] = np.arange(done, done + len(here))
         done += len(here)
     whole = parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="default")
@@ -172,5 +179,3 @@ def _shaped(table: pa.Table, names: Sequence[str], rows: int) -> pa.Table:
     if not names:
         return table
     return pa.table({n: table[n] if n in table.column_names else pa.nulls(rows, fields.arrow_type(n)) for n in names})
-
-

@@ -64,7 +64,7 @@ def retain(db: Database, folder: Folder, before: date) -> Retained:
                 kept[name] = kept.get(name, 0) + segment.rows
             if not names:
                 gone.append(segment)
-                rows, size = rows + segment.rows, size + segment.bytes
+                rows, size = rows + segment.rows, size + segment.size
         for segment in gone:
             tally(tx, segment.file, -1)
         drop(tx, gone)
@@ -154,9 +154,9 @@ def _merge(db: Database, folder: Folder, batch: Sequence[Segment]) -> int:
         with db.write() as tx:
             swapped = drop(tx, batch)
             if not swapped:
-                raise _Changed
+                raise _ChangedError  # noqa: TRY301  the transaction must roll back
             insert(tx, new, min(s.first_seq for s in batch), max(s.last_seq for s in batch), merged=True)
-    except _Changed:
+    except _ChangedError:
         return 0
     finally:
         if not swapped:
@@ -164,7 +164,7 @@ def _merge(db: Database, folder: Folder, batch: Sequence[Segment]) -> int:
     return len(batch) - 1
 
 
-class _Changed(Exception):
+class _ChangedError(Exception):
     """Another process has merged or removed these segments."""
 
 

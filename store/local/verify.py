@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pyarrow.compute as pc
@@ -76,10 +77,14 @@ def _count(chunk: SegmentChunk, stored: Counter[str], unparsed: Counter[str]) ->
 
 def _ledger(db: Database, stored: Counter[str], unparsed: Counter[str]) -> Iterator[str]:
     retired = {source: (n, u) for source, n, u in db.all("SELECT source, stored, unparsed FROM retired")}
-    dead = {(source, reason): n for source, reason, n in db.all("SELECT source, reason, count(*) FROM dead WHERE replayed = 0 GROUP BY source, reason")}
+    dead = {
+        (source, reason): n
+        for source, reason, n in db.all("SELECT source, reason, count(*) FROM dead WHERE replayed = 0 GROUP BY source, reason")
+    }
     seen = set()
     for source, received, n, u, duplicates, rejected in db.all(
-        "SELECT source, received, stored, unparsed, duplicates, coalesce((SELECT sum(n) FROM rejected r WHERE r.source = l.source), 0) FROM ledger l"
+        "SELECT source, received, stored, unparsed, duplicates,"
+        " coalesce((SELECT sum(n) FROM rejected r WHERE r.source = l.source), 0) FROM ledger l"
     ):
         seen.add(source)
         there = stored[source] + retired.get(source, (0, 0))[0]
@@ -100,7 +105,7 @@ def _ledger(db: Database, stored: Counter[str], unparsed: Counter[str]) -> Itera
 def _sequence(shot: Snapshot) -> list[str]:
     """Numbers that two plain segments claim."""
     plain = sorted((s for s in shot.segments if not s.merged), key=lambda s: s.first_seq)
-    return [f"{b.file}: its sequence overlaps {a.file}" for a, b in zip(plain, plain[1:], strict=False) if b.first_seq <= a.last_seq]
+    return [f"{b.file}: its sequence overlaps {a.file}" for a, b in pairwise(plain) if b.first_seq <= a.last_seq]
 
 
 def _strangers(db: Database, folder: Folder) -> list[str]:
@@ -108,5 +113,3 @@ def _strangers(db: Database, folder: Folder) -> list[str]:
     found = {str(p.relative_to(folder.path)) for p in folder.path.glob("events/*/*.parquet")}
     known = {row[0] for row in db.all("SELECT file FROM segments UNION SELECT file FROM garbage")}
     return [f"{name}: not part of the store" for name in sorted(found - known) if not folder.of_living_writer(name)]
-
-
