@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-SOURCES: Final[dict[str, str]] = {}
+SOURCES: Final[dict[str, str]] = {
+    "file": "collectors.file:Files",
+    "evtx": "collectors.file:Files",
+    "syslog": "collectors.spooled:Spooled",
+}
 """Source type -> "module:class" of its Collector."""
 
 ENVELOPES: Final[dict[str, str]] = {
@@ -15,6 +19,8 @@ ENVELOPES: Final[dict[str, str]] = {
 PARSERS: Final[dict[str, str]] = {
     "windows": "collectors.parsers.windows:PARSER",
     "nginx": "collectors.parsers.nginx:PARSER",
+    "apache": "collectors.parsers.apache:PARSER",
+    "fortigate": "collectors.parsers.fortigate:PARSER",
     "linux_auth": "collectors.parsers.linux_auth:PARSER",
 }
 """Parser name -> "module:object". Order = priority of detection."""

@@ -7,7 +7,7 @@ records, the generic ones (`GENERIC`) get what is left. What nobody claims goes 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -30,6 +30,7 @@ PLAIN: Final = "plain"
 NO_TIME: Final = "no_timestamp"
 """Tag of events whose record tells no time: `@timestamp` is the arrival."""
 _SAMPLE: Final = 64
+_TRIES: Final = 256
 
 
 @dataclass(frozen=True)
@@ -218,21 +219,22 @@ def parser_named(name: str) -> Parser:
 
 
 @cache
-def _load(spec: str) -> Any:  # noqa: ANN401  an Envelope or a Parser
+def _load(spec: str) -> Any:
     module, _, attribute = spec.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
-def _safely(parser: Parser, payload: Payload) -> pa.Table:
+def _safely(parser: Parser, payload: Payload, tries: Iterator[int] | None = None) -> pa.Table:
     """Parsers never raise for log content; should one do so, only the records that make it do so are marked as failed."""
+    tries = tries if tries is not None else iter(range(_TRIES))
     try:
         return parser.parse(payload)
     except Exception as error:  # noqa: BLE001  a defect of one parser must not stop collection
         size = len(payload.records)
-        if size == 1:
+        if size == 1 or next(tries, None) is None:
             return failed(payload.records, f"parser {parser.name}: {type(error).__name__}")
         halves = np.array_split(np.arange(size, dtype=np.int32), 2)
-        return merge(size, [(half, _safely(parser, _take(payload, half))) for half in halves])
+        return merge(size, [(half, _safely(parser, _take(payload, half), tries)) for half in halves])
 
 
 def _plain(payload: Payload, wrapped: Mask) -> pa.Table:

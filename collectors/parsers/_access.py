@@ -8,37 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collectors.parsers.common import (
-    TIME,
-    Event,
-    blank,
-    clf_instant,
-    constant,
-    failed,
-    integer,
-    ip,
-    map_distinct,
-    merge,
-    outcome,
-    several,
+    V4_ONLY, Event, blank, clf_times, constant, failed, integer, integers, internal, ip, map_distinct, merge, outcome, several,
 )  # fmt: skip
 
-STAMP: Final = r"\[\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
+
+STAMP: Final = r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 NGINX_START: Final = rf'^[^\[{{<]+ (?:.* )?{STAMP} ".*" (?:\d{{3}}|-) \d+ "'
 """RE2: nginx always writes a number of bytes, and referrer and agent."""
 _QUOTED: Final = r'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"'
 _BLOCK: Final = re.compile(
-    rf'^([^ \n"]+) [^ \n]+ ([^ \n]+) \[([^\]\n]+)\] {_QUOTED} (\d{{3}}|-) (\d+|-)(?: {_QUOTED} {_QUOTED}([^\n]*))?$', re.MULTILINE
+    rf'^([^ \n"]+) [^ \n]+ ([^ \n]+) '
+    rf'\[(\d\d/[A-Z][a-z]{{2}}/\d{{4}}:\d\d:\d\d:\d\d [+-]\d{{4}})\] {_QUOTED} (\d{{3}}|-) (\d+|-)(?: {_QUOTED} {_QUOTED}([^\n]*))?$', re.MULTILINE
 )
-_TIME: Final = re.compile(r' ?\[(\d{1,2}/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "', re.ASCII)
+_TIME: Final = re.compile(r' ?\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "', re.ASCII)
 _STATUS: Final = re.compile(r'" (\d{3}|-) (\d+|-)(?= |$)', re.ASCII)
 _ENDING: Final = re.compile(rf" {_QUOTED} {_QUOTED}(.*)", re.DOTALL)
 _REQUEST: Final = re.compile(r"([A-Za-z_-]{1,32}) (.*) HTTP/(\d(?:\.\d)?)", re.DOTALL)
@@ -116,7 +106,7 @@ def _table(lines: Sequence[Line], product: str, wanted: frozenset[str] | None) -
     left, user, time, request, status, size, referrer, agent, tail = (_coded(column) for column in zip(*lines, strict=True))
     keep = ("-",) if product == "nginx" else ()
     columns = {
-        "@timestamp": map_distinct(time, TIME, clf_instant),
+        "@timestamp": clf_times(time),
         "event.kind": constant("event", len(lines)),
         "event.module": constant(product, len(lines)),
         "event.dataset": constant(f"{product}.access", len(lines)),
@@ -124,12 +114,12 @@ def _table(lines: Sequence[Line], product: str, wanted: frozenset[str] | None) -
         "event.type": constant("access", len(lines)),
         "event.outcome": map_distinct(status, pa.string(), lambda v: outcome(integer(v))),
         "user.name": blank(user, *keep),
-        "http.response.status_code": map_distinct(status, pa.int64(), integer),
-        "http.response.body.bytes": map_distinct(size, pa.int64(), integer),
+        "http.response.status_code": _numbers(status),
+        "http.response.body.bytes": _numbers(size),
         "http.request.referrer": blank(referrer, *keep),
         "user_agent.original": blank(agent, *keep),
         **spread(request, request_fields, REQUEST_FIELDS),
-        **spread(left, lambda text: left_fields(text, product), LEFT_FIELDS),
+        **_left(left, product),
         **spread(tail, tail_fields, ("network.forwarded_ip",)),
     }
     return pa.table({n: c for n, c in columns.items() if c.null_count < len(c) and (wanted is None or n in wanted or n[0] in "@e")})
@@ -137,6 +127,18 @@ def _table(lines: Sequence[Line], product: str, wanted: frozenset[str] | None) -
 
 def _coded(column: Iterable[str]) -> pa.DictionaryArray:
     return pa.array(column, pa.string()).dictionary_encode()
+
+
+def _numbers(column: pa.DictionaryArray) -> pa.Array:
+    return integers(blank(column.dictionary, "-")).take(column.indices)
+
+
+def _left(column: pa.DictionaryArray, product: str) -> dict[str, pa.Array]:
+    """Addresses: nearly always plain IPv4, which is address, IP and list at once."""
+    if pc.all(pc.match_substring_regex(column.dictionary, V4_ONLY)).as_py():
+        names = ["source.address", "source.ip", "related.ip"] + ["nginx.access.remote_ip_list"] * (product == "nginx")
+        return dict.fromkeys(names, column)
+    return spread(column, lambda text: left_fields(text, product), LEFT_FIELDS)
 
 
 def spread(column: pa.DictionaryArray, of: Callable[[str], Event], names: Sequence[str]) -> dict[str, pa.Array]:
@@ -202,7 +204,7 @@ def left_fields(left: str, product: str) -> Event:
         return out | ({"nginx.access.remote_ip_list": left} if product == "nginx" else {})
     host, addresses = _host_and_list(left.replace('"', " ").split())
     found = [a for a in (ip(word) for word in addresses) if a]
-    chosen = next((a for a in found if _public(a)), found[0] if found else None)
+    chosen = next((a for a in found if not internal(a)), found[0] if found else None)
     label = next((word for word in addresses if ip(word) == chosen), "") if chosen else (addresses[0] if addresses else left)
     out = {"source.address": label, "source.ip": chosen}
     if product == "nginx" and addresses and addresses[0] != "unix:":
@@ -234,11 +236,6 @@ def _destination(host: str) -> Event:
     address = ip(name)
     where: Event = {"destination.ip": address} if address else {"destination.domain": name, "url.domain": name}
     return where | {"destination.port": port}
-
-
-@lru_cache(1 << 14)
-def _public(address: str) -> bool:
-    return not ip_address(address).is_private
 
 
 def tail_fields(tail: str) -> Event:

@@ -1,0 +1,192 @@
+"""key=value and key="quoted value" records into columns, without a Python step per pair.
+
+The bytes of a whole block are looked at once: a space outside quotes ends a pair, the first `=` in a pair ends its key. Keys and
+values are then Arrow arrays over the same bytes. A record whose quotes do not pair up, or that escapes some, goes through a pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collectors.parsers.common import Ints, Mask
+
+_Where: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+_QUOTE, _SPACE, _EQUALS = 34, 32, 61
+_PAIR: Final = re.compile(r'([^\s="]+)=(?:"(.*?)"(?=\s+[^\s="]+=|\s*$)|"([^"]*)(?:"|$)|(\S*))', re.DOTALL)
+MAX_KEYS: Final = 1024
+"""Different keys in one block; pairs with further keys are left to event.original."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column as numbers into its distinct values."""
+
+    codes: Ints
+    """Index into `values` for each record, -1 = missing."""
+    values: pa.Array
+    """Distinct values (pa.string())."""
+
+    def where(self, mask: Mask) -> Coded:
+        """Missing outside the mask."""
+        return Coded(np.where(mask, self.codes, -1).astype(np.int32), self.values)
+
+    def or_else(self, other: Coded) -> Coded:
+        """The other column's value where this one has none."""
+        codes = np.where(self.codes >= 0, self.codes, np.where(other.codes >= 0, other.codes + len(self.values), -1))
+        return Coded(codes.astype(np.int32), pa.concat_arrays([self.values, other.values]))
+
+    def mapped(self, values: pa.Array) -> pa.Array:
+        """A column of the given values, one for each distinct value of this one (null where missing)."""
+        return values.take(self.indices())
+
+    def indices(self) -> pa.Array:
+        """The codes as an Arrow array, null where missing."""
+        return pa.array(self.codes, mask=self.codes < 0)
+
+    def array(self) -> pa.Array:
+        """As a dictionary-encoded Arrow array without repeated or null values."""
+        short = self.values.dictionary_encode()
+        if len(short.dictionary) == len(self.values):
+            return pa.DictionaryArray.from_arrays(self.indices(), self.values)
+        return pa.DictionaryArray.from_arrays(short.indices.take(self.indices()), short.dictionary)
+
+
+def columns(records: pa.Array) -> dict[str, Coded]:
+    """Key -> column; the first of repeated keys counts."""
+    size = len(records)
+    odd = _odd(records)
+    if not odd.any():
+        return _columns(records, np.arange(size, dtype=np.int32), size)
+    rows = np.flatnonzero(~odd).astype(np.int32)
+    fast = _columns(records.take(pa.array(rows)), rows, size) if len(rows) else {}
+    slow = _by_pattern(records, np.flatnonzero(odd).astype(np.int32), size)
+    return {key: _both(fast.get(key), slow.get(key)) for key in [*fast, *(k for k in slow if k not in fast)]}
+
+
+def pairs(record: str) -> dict[str, str]:
+    """The pairs of one record by pattern: for odd ones; linear in the length of ordinary ones."""
+    out: dict[str, str] = {}
+    for key, closed, open_end, bare in _PAIR.findall(record[: 1 << 16]):
+        out.setdefault(key, (closed or open_end or bare).replace('\\"', '"'))
+    return out
+
+
+def _both(fast: Coded | None, slow: Coded | None) -> Coded:
+    if fast is None or slow is None:
+        known = fast or slow
+        assert known is not None  # noqa: S101  one of them holds the key
+        return known
+    return fast.or_else(slow)
+
+
+def _bytes(records: pa.Array) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int32]], pa.Buffer]:
+    """The bytes of all records, their offsets, and the buffer they lie in."""
+    _, offsets, data = records.buffers()
+    where = np.frombuffer(offsets, np.int32)[records.offset : records.offset + len(records) + 1]
+    data = data if data is not None else pa.py_buffer(b"")
+    return np.frombuffer(data, np.uint8)[: int(where[-1])], where, data
+
+
+def _odd(records: pa.Array) -> Mask:
+    """Records with an odd number of quotes, or with an escaped quote."""
+    escaped: Mask = pc.match_substring(records, '\\"').to_numpy(zero_copy_only=False)
+    counts: Mask = (pc.count_substring(records, '"').to_numpy(zero_copy_only=False) & 1).astype(bool)
+    return escaped | counts
+
+
+def _columns(records: pa.Array, rows: Ints, size: int) -> dict[str, Coded]:
+    raw, where, buffer = _bytes(records)
+    begin, end = int(where[0]), int(where[-1])
+    if begin == end:
+        return {}
+    view = raw[begin:end]
+    outside = (np.cumsum(view == _QUOTE, dtype=np.uint8) & 1) == 0
+    spaces = np.flatnonzero((view == _SPACE) & outside) + begin
+    starts = np.sort(np.concatenate([spaces + 1, where[:-1]]), kind="stable")
+    ends = np.sort(np.concatenate([spaces, where[1:]]), kind="stable")
+    owner = np.repeat(rows, np.diff(np.searchsorted(starts, where, side="left")))
+    starts, ends, equals, owner = _with_equals(view, begin, starts, ends, owner)
+    if not len(starts):
+        return {}
+    keys = _slices(buffer, starts, equals).dictionary_encode()
+    first, last = equals + 1, ends
+    quoted = (last - first >= 2) & (raw[np.minimum(first, end - 1)] == _QUOTE) & (raw[last - 1] == _QUOTE)
+    values = _interleaved(buffer, first + quoted, last - quoted)
+    return _by_key(keys, values, owner, size)
+
+
+def _with_equals(
+    view: np.ndarray[Any, np.dtype[np.uint8]], begin: int, starts: _Where, ends: _Where, owner: Ints
+) -> tuple[_Where, _Where, _Where, Ints]:
+    """Only tokens that are key=value, with the place of their first `=`."""
+    every = np.append(np.flatnonzero(view == _EQUALS) + begin, np.iinfo(np.int64).max)
+    equals = every[np.searchsorted(every, starts)]
+    good = (equals < ends) & (equals > starts)
+    return starts[good], ends[good], equals[good], owner[good]
+
+
+def _interleaved(buffer: pa.Buffer, first: _Where, last: _Where) -> pa.Array:
+    """Texts [first, last) as the even elements of an array over the buffer; the odd ones are what lies between."""
+    offsets = np.empty(2 * len(first), np.int32)
+    offsets[0::2], offsets[1::2] = first, last
+    return pa.Array.from_buffers(pa.string(), len(offsets) - 1, [None, pa.py_buffer(offsets), buffer])
+
+
+def _slices(buffer: pa.Buffer, first: _Where, last: _Where) -> pa.Array:
+    return _interleaved(buffer, first, last).take(pa.array(np.arange(0, 2 * len(first), 2, dtype=np.int64)))
+
+
+def _by_key(keys: pa.DictionaryArray, values: pa.Array, owner: Ints, size: int) -> dict[str, Coded]:
+    codes = keys.indices.to_numpy().astype(np.int32 if len(keys.dictionary) > 1 << 15 else np.int16)
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(len(keys.dictionary) + 1))
+    out = {}
+    for number, key in enumerate(keys.dictionary.to_pylist()[:MAX_KEYS]):
+        tokens = order[bounds[number] : bounds[number + 1]]
+        out[key] = _scatter(values.take(pa.array(2 * tokens)), owner[tokens], size)
+    return out
+
+
+def _scatter(values: pa.Array, owner: Ints, size: int) -> Coded:
+    coded = values.dictionary_encode()
+    codes = np.full(size, -1, np.int32)
+    codes[owner[::-1]] = coded.indices.to_numpy()[::-1]
+    return Coded(codes, coded.dictionary)
+
+
+def _by_pattern(records: pa.Array, rows: Ints, size: int) -> dict[str, Coded]:
+    found: dict[str, tuple[list[int], list[str]]] = {}
+    for row, record in zip(rows.tolist(), records.take(pa.array(rows)).to_pylist(), strict=True):
+        for key, value in pairs(record).items():
+            if key in found or len(found) < MAX_KEYS:
+                places, values = found.setdefault(key, ([], []))
+                places.append(row)
+                values.append(value)
+    return {key: _scatter(pa.array(values, pa.string()), np.array(places, np.int32), size) for key, (places, values) in found.items()}
+
+
+def combined(size: int, *parts: Coded | None) -> tuple[Ints, list[tuple[str | None, ...]]]:
+    """Number of the combination of values in each row, and the combinations: to work once per distinct combination."""
+    key = np.zeros(size, np.int64)
+    for part in parts:
+        if part is not None:
+            key = np.unique(key * (len(part.values) + 1) + part.codes + 1, return_inverse=True)[1]
+    _, at, codes = np.unique(key, return_index=True, return_inverse=True)
+    texts = [part.values.take(pa.array(part.codes[at], mask=part.codes[at] < 0)).to_pylist() if part else [None] * len(at) for part in parts]
+    return codes.astype(np.int32), list(zip(*texts, strict=True))
+
+
+def get(table: Mapping[str, Coded], *names: str) -> Coded | None:
+    """The first of the columns that is there, completed from the next ones."""
+    out: Coded | None = None
+    for name in names:
+        if name in table:
+            out = table[name] if out is None else out.or_else(table[name])
+    return out
