@@ -39,6 +39,8 @@ class Source:
     url: str = ""
     framing: str = "auto"
     """TCP: auto, newline, octet."""
+    record_start: str = ""
+    """Files: regular expression (RE2) that the first line of a record matches; other lines continue the record before them."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
