@@ -136,7 +136,7 @@ def _early_lang(arguments: list[str]) -> str:
             return arguments[index + 1]
         if word.startswith("--lang="):
             return word.partition("=")[2]
-    return os.environ.get("SOC_LANG", "vi")
+    return os.environ.get("SOC_LANG") or "vi"
 
 
 def _say(error: SocError) -> None:

@@ -33,6 +33,8 @@ class Options:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    lang: str = ""
+    """As asked for with `--lang`; empty = `SOC_LANG`, else what soc.toml says."""
 
 
 OPTIONS = Options()
@@ -64,7 +66,7 @@ def configure(*, config: str, data: str, now: str, json: bool, lang: str, quiet:
     if lang:
         i18n.use(lang)
     OPTIONS.config, OPTIONS.data, OPTIONS.now = config, data, now
-    OPTIONS.json, OPTIONS.quiet, OPTIONS.verbose = json, quiet, verbose
+    OPTIONS.json, OPTIONS.quiet, OPTIONS.verbose, OPTIONS.lang = json, quiet, verbose, lang
     clock()
 
 
@@ -86,7 +88,10 @@ def runtime() -> Runtime:
     """Configuration, store and clock, opened once per run."""
     from jobs.runtime import Runtime  # noqa: PLC0415
 
-    return Runtime.open(config=OPTIONS.config, data=OPTIONS.data, clock=clock())
+    opened = Runtime.open(config=OPTIONS.config, data=OPTIONS.data, clock=clock())
+    if not OPTIONS.lang and not os.environ.get("SOC_LANG"):
+        i18n.use(opened.config.lang)
+    return opened
 
 
 def emit(data: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cli import COMMANDS
@@ -38,3 +40,18 @@ def test_errors_have_one_line_and_their_exit_code(soc_here: Soc, args: list[str]
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "asked", "word"),
+    [
+        pytest.param([], "", "No log source is configured", id="soc.toml"),
+        pytest.param([], "vi", "Chưa khai báo nguồn nhật ký nào", id="the environment goes before soc.toml"),
+        pytest.param(["--lang", "en"], "vi", "No log source is configured", id="--lang goes before both"),
+    ],
+)
+def test_the_language_is_that_of_the_configuration_unless_asked(
+    tmp_path: Path, soc_here: Soc, args: list[str], asked: str, word: str
+) -> None:
+    (tmp_path / "soc.toml").write_text('lang = "en"\n', encoding="utf-8")
+    assert word in soc_here("doctor", *args, env={"SOC_LANG": asked}).stdout

@@ -68,7 +68,7 @@ def test_example_registers_are_valid_when_switched_on(tmp_path: Path) -> None:
     for name in REGISTERS:
         path = folder / f"{name}.yml"
         lines = path.read_text(encoding="utf-8").splitlines()
-        on = [line[1:] for line in lines if line.startswith("#") and not line.startswith("# ")]
+        on = [line[1:] for line in lines if line.startswith("#") and (not line.startswith("# ") or line.startswith("#  "))]
         assert on, f"{name} has no example"
         path.write_text("\n".join(on) + "\n", encoding="utf-8")
     loaded = read([folder])
@@ -88,4 +88,4 @@ def test_a_folder_that_refuses_is_a_clear_error(tmp_path: Path, soc_here: Soc) -
     (tmp_path / "file").write_text("", encoding="utf-8")
     done = soc_here("init", "file", "--yes")
     assert done.returncode == 3
-    assert "cannot be written: Not a directory" in done.stderr
+    assert "file: cannot be written: File exists" in done.stderr
