@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,9 +13,13 @@ from match.ops import special
 from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds
 from match.values import Mask, Values, lower
 
-NOT_TEXT = ("event.original", "event.id", "event.ingested", "@timestamp")
-"""Columns that keywords do not search."""
+NOT_TEXT = frozenset({
+    "event.original", "event.id", "event.ingested", "@timestamp", "event.kind", "event.category", "event.type", "event.outcome",
+    "event.action", "event.module", "event.dataset", "ecs.version", "error.message",
+})  # fmt: skip
+"""Columns that keywords do not search: the raw copy, and labels that parsers give (a keyword `failure` must not hit every label)."""
 OWN = "thapcanh."
+_WORD = 4
 
 
 class Evaluation:
@@ -142,19 +147,30 @@ class Evaluation:
         if self._keyword is None:
             tests = self.plan.by_field[KEYWORD]
             self._keyword = {}
-            for name in self.batch.fields():
+            batch, rows, place = self._searchable(tests)
+            for name in batch.fields() if len(place) else ():
                 if name in NOT_TEXT or name.startswith(OWN):
                     continue
-                column = self.batch.column(name, self.part)
-                if column is None:
-                    continue
-                values = Values(column)
-                for number, mask in self._masks(values, tests):
-                    if mask.any():
-                        rows = np.append(mask, False)[column.codes]  # noqa: FBT003  the slot for "missing"
-                        known = self._keyword.get(number)
-                        self._keyword[number] = rows if known is None else known | rows
+                column = batch.column(name, rows)
+                if column is not None:
+                    self._spread_keywords(tests, Values(column), place)
         return self._keyword
+
+    def _searchable(self, tests: FieldTests) -> tuple[EventBatch, Rows | None, Rows]:
+        """The batch to search, which of its rows, and their positions in `self.rows`."""
+        holding = getattr(self.batch, "holding", None)
+        words = [safe_word(text) for text in tests.texts]
+        if holding is None or tests.special or not all(words):
+            return self.batch, self.part, np.arange(len(self.rows), dtype=np.int32)
+        batch, found = holding(words, self.rows)
+        return batch, None, np.searchsorted(self.rows, found).astype(np.int32)
+
+    def _spread_keywords(self, tests: FieldTests, values: Values, place: Rows) -> None:
+        assert self._keyword is not None  # noqa: S101  for the type checker
+        for number, mask in self._masks(values, tests):
+            if mask.any():
+                answers = self._keyword.setdefault(number, np.zeros(len(self.rows), np.bool_))
+                answers[place] |= np.append(mask, False)[values.codes]  # noqa: FBT003  the slot for "missing"
 
     def _fieldref(self, number: int, at: Rows) -> Mask:
         """Two fields of the same event compared, case-insensitively; false when either is missing."""
@@ -177,6 +193,13 @@ class Evaluation:
         if column.null >= 0:
             split[column.null] = []
         return [split[code] if code >= 0 else [] for code in column.codes.tolist()]
+
+
+def safe_word(text: str) -> str:
+    """The longest run of characters of a literal that every encoding of a record writes as they are; "" when it is too short."""
+    runs = re.findall(r"[a-z0-9 .:_-]+", text)
+    best = max(runs, key=len, default="")
+    return best if len(best) >= _WORD else ""
 
 
 def _related(left: list[str], right: list[str], op: str) -> bool:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from collectors.base import Payload
 from collectors.parsers import common, windows_ecs
+from collectors.parsers.find import holding
 from domain.event import SEP
 
 DATA: Final = "winlog.event_data."
@@ -40,8 +41,6 @@ _SHIPPER: Final = frozenset({
 _NUMBERS: Final = frozenset({"winlog.process.pid", "winlog.process.thread.id"})
 _GUID: Final = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
 _TIMES: Final = "time.utc", "time.local"
-Cells = dict[str, tuple[list[int], list[Any]]]
-"""Column -> (row numbers, values)."""
 
 
 class Windows:
@@ -51,24 +50,43 @@ class Windows:
 
     def match(self, records: pa.Array) -> common.Mask:
         """Objects with the marks of one of the three shapes."""
-        flat = pc.and_(pc.match_substring(records, '"EventID"'), pc.match_substring(records, '"Channel"'))
-        beat = pc.or_(pc.match_substring(records, '"winlog":'), pc.match_substring(records, '"log_name":'))
-        return common_bools(pc.and_(pc.starts_with(records, "{"), pc.or_(flat, beat)))
+        flat = holding(records, b'"EventID"') & holding(records, b'"Channel"')
+        if not flat.all():
+            flat |= holding(records, b'"winlog":') | holding(records, b'"log_name":')
+        return flat & common_bools(pc.starts_with(records, "{"))
 
     def parse(self, payload: Payload) -> pa.Table:
         """One row per record."""
-        cells: Cells = {}
+        wanted = None if payload.wanted is None else windows_ecs.inputs(payload.wanted)
+        cells = Cells(wanted)
         bad: list[int] = []
         loads = orjson.loads
         for row, text in enumerate(payload.records.to_pylist()):
             try:
-                event = loads(text)
-                _read(event, row, cells)
+                _read(loads(text), row, cells)
             except (ValueError, AttributeError, TypeError):
                 bad.append(row)
         if bad:
             return _with_failures(self, payload, bad)
         return _table(cells, payload)
+
+
+class Cells(dict[str, tuple[list[int], list[Any]]]):
+    """Column -> (row numbers, values). `slots` leads from NXLog's names to these lists; None for what nobody wants."""
+
+    def __init__(self, wanted: frozenset[str] | None) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.slots: dict[str, tuple[list[int], list[Any]] | None] = dict.fromkeys(_SHIPPER)
+
+    def slot(self, key: str) -> tuple[list[int], list[Any]] | None:
+        """The lists of one of NXLog's names, made when it is first seen."""
+        name = _HEADER.get(key) or DATA + key
+        if self.wanted is None or name in self.wanted:
+            self.slots[key] = self.setdefault(name, ([], []))
+        else:
+            self.slots[key] = None
+        return self.slots[key]
 
 
 def common_bools(array: pa.Array) -> common.Mask:
@@ -109,16 +127,15 @@ def _put(cells: Cells, name: str, row: int, value: object) -> None:
 
 def _read_flat(event: Mapping[str, Any], row: int, cells: Cells) -> None:
     """NXLog: header and data side by side in one object."""
-    header, shipper = _HEADER, _SHIPPER
+    slots = cells.slots
     for key, value in event.items():
-        if value is None or key in shipper:
-            continue
-        name = header.get(key) or DATA + key
-        found = cells.get(name)
-        if found is None:
-            found = cells[name] = ([], [])
-        found[0].append(row)
-        found[1].append(value)
+        try:
+            slot = slots[key]
+        except KeyError:
+            slot = cells.slot(key)
+        if slot is not None and value is not None:
+            slot[0].append(row)
+            slot[1].append(value)
     _put_time(cells, row, event.get("TimeCreated") or event.get("UtcTime"), event.get("EventTime"), event.get("@timestamp"))
 
 
@@ -227,7 +244,7 @@ def _table(cells: Cells, payload: Payload) -> pa.Table:
     needed = windows_ecs.inputs(wanted) if wanted is not None else None
     columns: dict[str, Any] = {}
     for name, (rows, values) in cells.items():
-        if name in _TIMES or (needed is not None and name not in needed):
+        if name in _TIMES or not rows or (needed is not None and name not in needed):
             continue
         columns[name] = _column(name, rows, values, size)
     if wanted is None or "@timestamp" in wanted:

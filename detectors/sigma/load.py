@@ -26,6 +26,7 @@ MAX_FILE: Final = 1 << 20
 MAX_DEPTH: Final = 40
 _MAX_NODES: Final = 200_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SUFFIXES: Final = (".yml", ".yaml")
 
 
@@ -146,7 +147,7 @@ def parse(label: str, text: str, data: Mapping[str, Any], placeholders: Mapping[
     if problems:
         return [Broken(label, line_of(text, p.partition(":")[0]), p) for p in problems]
     try:
-        rule = SigmaRule.from_dict(dict(data), collect_errors=True)
+        rule = SigmaRule.from_dict(_strict(data), collect_errors=True)
         if rule.errors:
             return [Broken(label, _error_line(text, e), _message(e)) for e in rule.errors]
         _fill(rule, placeholders)
@@ -159,6 +160,11 @@ def parse(label: str, text: str, data: Mapping[str, Any], placeholders: Mapping[
     except Exception as error:  # noqa: BLE001  pySigma raises plain errors on odd documents; one rule must not stop the others
         return [Broken(label, 1, f"not understood: {type(error).__name__}: {error}")]
     return Parsed(reference(data), _source(rule), expr, label, unfilled, str(data.get("name") or ""))
+
+
+def _strict(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The document for pySigma, which takes only UUIDs as ids; the specification recommends them but allows others."""
+    return {k: v for k, v in data.items() if k != "id" or _UUID.fullmatch(str(v))}
 
 
 def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:

@@ -1,0 +1,298 @@
+"""Sigma over files: read, parse, match, on all cores. No store."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from collectors import whole
+from collectors.detect import Parsed, parse
+from detectors.sigma import correlate
+from detectors.sigma.ruleset import RuleSet
+from domain.errors import UsageError
+from domain.event import row as event_row
+from domain.raw import RawBatch
+from jobs.hunt_batch import HuntBatch
+
+_ALWAYS: Final = frozenset({"@timestamp", "host.name", "event.kind"})
+_SMALL: Final = 16 << 20
+"""Bytes of input below which one process does the work."""
+
+
+@dataclass(frozen=True)
+class FileHit:
+    """One rule on one record."""
+
+    rule: int
+    """Position in RuleSet.rules."""
+    source: str
+    record: int
+    at: datetime | None
+    host: str
+    raw: bytes
+    event: dict[str, object] | None = None
+    """Parsed fields, where the raw record is no JSON."""
+
+    def original(self) -> dict[str, Any]:
+        """Original names and values."""
+        if self.event is None:
+            found = orjson.loads(self.raw)
+            return found if isinstance(found, dict) else {"value": found}
+        return {**self.event, "event.original": self.raw.decode("utf-8", "replace")}
+
+
+@dataclass
+class Step:
+    """What one batch brought."""
+
+    events: int = 0
+    unparsed: int = 0
+    hits: list[FileHit] = field(default_factory=list)
+    bases: list[tuple[int, correlate.Hit]] = field(default_factory=list)
+    """(correlation, hit) for the second pass."""
+    seconds_parse: float = 0
+    seconds_match: float = 0
+
+
+@dataclass
+class Hunt:
+    """The whole result, filled while hits stream out."""
+
+    events: int = 0
+    unparsed: int = 0
+    files: int = 0
+    seconds_read: float = 0
+    seconds_match: float = 0
+    problems: list[whole.Problem] = field(default_factory=list)
+    bases: dict[int, list[correlate.Hit]] = field(default_factory=dict)
+
+
+class Hunter:
+    """One rule set over batches; lives in each worker process."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.rules = rules
+        self.correlations = readable(rules)
+        self.wanted = rules.fields | _ALWAYS | {f for c in self.correlations for r in c.rules for f in c.fields(r) if f}
+        self._users = _users(rules, self.correlations)
+
+    def step(self, batch: RawBatch) -> Step:
+        """Parse and match one batch."""
+        start = time.perf_counter()
+        groups = parse(batch, self.wanted - {"*"})
+        parsed = time.perf_counter()
+        out = Step(seconds_parse=parsed - start)
+        for group in groups:
+            self._match(batch, group, out)
+        out.hits.sort(key=lambda h: (h.record, self.rules.rules[h.rule].ref.id))
+        out.seconds_match = time.perf_counter() - parsed
+        return out
+
+    def _match(self, batch: RawBatch, group: Parsed, out: Step) -> None:
+        out.events += group.table.num_rows
+        if group.parser == "plain" or "error.message" in group.table.column_names:
+            kinds = group.table["event.kind"].combine_chunks() if "event.kind" in group.table.column_names else pa.array([])
+            out.unparsed += sum(1 for k in kinds.to_pylist() if k == "pipeline_error")
+        events = HuntBatch(batch, group)
+        for key, rows in self.rules.matcher.run(events):
+            number = int(str(key))
+            if number in self._users:
+                self._collect(number, batch, group, rows, out)
+            if not self.rules.rules[number].quiet:
+                out.hits += [self._hit(number, batch, group, int(r)) for r in rows]
+
+    def _hit(self, number: int, batch: RawBatch, group: Parsed, row: int) -> FileHit:
+        table = group.table
+        place = int(group.rows[row])
+        at = table["@timestamp"][row].as_py() if "@timestamp" in table.column_names else None
+        host = table["host.name"][row].as_py() if "host.name" in table.column_names else None
+        raw = batch.records[place].as_py()
+        event = None if raw[:1] == b"{" and group.parser != "plain" else event_row(table, row)
+        return FileHit(number, batch.source, int(batch.positions[place]), at, host or "", raw, event)
+
+    def _collect(self, number: int, batch: RawBatch, group: Parsed, rows: np.ndarray[Any, Any], out: Step) -> None:
+        events = HuntBatch(batch, group)
+        rule = self.rules.rules[number]
+        stamps = group.table["@timestamp"].take(pa.array(rows)).to_pylist() if "@timestamp" in group.table.column_names else []
+        for index, name in self._users[number]:
+            correlation = self.correlations[index]
+            names = mapped_fields(correlation, name, rule.source)
+            *groups, values = [correlate.texts(events, f, rows) if f else [None] * len(rows) for f in names]
+            for place, row in enumerate(rows.tolist()):
+                key = [column[place] for column in groups]
+                if stamps and stamps[place] and all(k is not None for k in key):
+                    position = int(batch.positions[group.rows[row]])
+                    label = f"{batch.source}\0{position}"
+                    hit = correlate.Hit(stamps[place].timestamp(), position, name, tuple(map(str, key)), values[place], label)
+                    out.bases.append((index, hit))
+
+
+def readable(rules: RuleSet) -> list[correlate.Correlation]:
+    """The correlations of a rule set; one that is wrong goes to `broken` and stops nothing."""
+    from detectors.sigma.load import Broken  # noqa: PLC0415  used once
+
+    out = []
+    known = {b.file for b in rules.broken}
+    for other in rules.correlations:
+        try:
+            out.append(correlate.read(other.data, other.file))
+        except ValueError as error:
+            if other.file not in known:
+                rules.broken.append(Broken(other.file, other.line, str(error)))
+    return out
+
+
+def mapped_fields(correlation: correlate.Correlation, name: str, source: Any) -> tuple[str, ...]:  # noqa: ANN401  LogSource
+    """Group-by fields and value field as events of the base rule name them."""
+    from detectors.sigma.route import Blind, field_map  # noqa: PLC0415  used once
+
+    out = []
+    for item in correlation.fields(name):
+        try:
+            out.append(field_map(source).name(item) if item else "")
+        except Blind:
+            out.append(item)
+    return tuple(out)
+
+
+def _users(rules: RuleSet, correlations: Sequence[correlate.Correlation]) -> dict[int, list[tuple[int, str]]]:
+    """Rule number -> the correlations that use it, with the name they use."""
+    numbers: dict[str, list[int]] = {}
+    for number, rule in enumerate(rules.rules):
+        for name in {rule.ref.id, rule.name} - {""}:
+            numbers.setdefault(name, []).append(number)
+    out: dict[int, list[tuple[int, str]]] = {}
+    for index, correlation in enumerate(correlations):
+        for name in correlation.rules:
+            for number in numbers.get(name, ()):
+                out.setdefault(number, []).append((index, name))
+    return out
+
+
+def hunt(paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto", workers: int = 0) -> Iterator[FileHit]:
+    """Hits of all files, in input order, while they are found; totals go to `result`."""
+    hunter = Hunter(rules)
+    batches = _batches([Path(p) for p in paths], result, parser)
+    for step in _steps(hunter, batches, result, workers or _workers(paths)):
+        result.events += step.events
+        result.unparsed += step.unparsed
+        result.seconds_read += step.seconds_parse
+        result.seconds_match += step.seconds_match
+        for index, hit in step.bases:
+            result.bases.setdefault(index, []).append(hit)
+        yield from step.hits
+
+
+def episodes(rules: RuleSet, result: Hunt) -> Iterator[tuple[correlate.Correlation, correlate.Episode]]:
+    """The second pass: one item per episode."""
+    for index, correlation in enumerate(readable(rules)):
+        for episode in correlate.episodes(correlation, result.bases.get(index, ())):
+            yield correlation, episode
+
+
+def _batches(paths: Sequence[Path], result: Hunt, parser: str) -> Iterator[RawBatch]:
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {path}")
+        for file, label in whole.files(path):
+            result.files += 1
+            arrival = int(file.stat().st_mtime * 1_000_000)
+            start = time.perf_counter()
+            for batch in whole.batches(file, label, arrival, result.problems.append, parser):
+                result.seconds_read += time.perf_counter() - start
+                yield batch
+                start = time.perf_counter()
+
+
+def _workers(paths: Sequence[str]) -> int:
+    size = sum(f.stat().st_size for p in paths if Path(p).exists() for f, _ in whole.files(Path(p)))
+    return 1 if size < _SMALL else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_HUNTER: Hunter | None = None
+
+
+def _work(batch: RawBatch) -> Step:
+    assert _HUNTER is not None  # noqa: S101  set before the fork
+    return _HUNTER.step(batch)
+
+
+def _steps(hunter: Hunter, batches: Iterator[RawBatch], result: Hunt, workers: int) -> Iterator[Step]:
+    """Steps in order; with several workers at most two batches each are under way, so memory is bounded."""
+    if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():  # noqa: PLR2004  one process
+        yield from map(hunter.step, batches)
+        return
+    global _HUNTER  # noqa: PLW0603  inherited by the forked workers
+    _HUNTER = hunter
+    pa.set_cpu_count(1)
+    pending: deque[Future[Step]] = deque()
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        for batch in batches:
+            pending.append(pool.submit(_work, batch))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def stats(rules: RuleSet, result: Hunt, total: float, load: float) -> dict[str, Any]:
+    """The `--stats` document."""
+    return {
+        "events": result.events,
+        "unparsed": result.unparsed,
+        "files": result.files,
+        "seconds_total": round(total, 4),
+        "seconds_load_rules": round(load, 4),
+        "seconds_read": round(result.seconds_read, 4),
+        "seconds_match": round(result.seconds_match, 4),
+        "events_per_second": round(result.events / max(total - load, 1e-9), 1),
+        "rules": {
+            "loaded": len(rules.rules) + len(rules.correlations),
+            "blind": [{"id": b.id, "reason": b.reason} for b in rules.blind],
+            "error": [{"file": b.file, "line": b.line, "reason": b.reason} for b in rules.broken],
+        },
+        "problems": [{"source": p.source, "reason": p.reason} for p in result.problems],
+    }
+
+
+def hit_line(rules: RuleSet, hit: FileHit) -> dict[str, Any]:
+    """One line of the hits format."""
+    ref = rules.rules[hit.rule].ref
+    return {
+        "rule": {"id": ref.id, "title": ref.title, "level": ref.level, "tags": list(ref.tags)},
+        "source": hit.source,
+        "record": hit.record,
+        "@timestamp": _iso(hit.at),
+        "event": hit.original(),
+    }
+
+
+def episode_line(correlation: correlate.Correlation, episode: correlate.Episode) -> dict[str, Any]:
+    """One line of the hits format for a correlation."""
+    ref = correlation.ref
+    labels = [h.event.split("\0") for h in episode.events]
+    return {
+        "rule": {"id": ref.id, "title": ref.title, "level": ref.level, "tags": list(ref.tags)},
+        "events": [{"source": source, "record": int(record)} for source, record in labels],
+        "group": dict(zip(correlation.group_by, episode.group, strict=True)),
+        "window": [_iso(datetime.fromtimestamp(episode.start, UTC)), _iso(datetime.fromtimestamp(episode.last, UTC))],
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+Progress = Callable[[int], None]

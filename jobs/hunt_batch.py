@@ -1,0 +1,62 @@
+"""A parsed batch as the matcher sees it during a hunt: only the wanted columns were read; keywords read more, of few records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ahocorasick_rs
+import numpy as np
+import pyarrow as pa
+
+from collectors.detect import Parsed, parse
+from domain.event import EventBatch, Rows, TableBatch
+from domain.raw import RawBatch
+
+_KELVIN = "\u212a".encode()
+"""The one non-ASCII letter that lower-cases to an ASCII letter."""
+_ESCAPE = rb"\u00"
+"""JSON may write an ASCII letter so."""
+
+
+class HuntBatch(TableBatch):
+    """An EventBatch that knows the raw records behind it."""
+
+    def __init__(self, batch: RawBatch, parsed: Parsed) -> None:
+        super().__init__(parsed.table)
+        self._batch, self._parsed = batch, parsed
+
+    def holding(self, words: Sequence[str], rows: Rows) -> tuple[EventBatch, Rows]:
+        """All fields of those of `rows` whose raw record may hold one of the words (lower-case ASCII), and these rows.
+
+        Records are searched as they came, in one pass; only those that hold a word, or escape characters, are parsed in full.
+        """
+        plain = self._batch.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+        found = self._candidates(tuple(words), rows) if plain else rows
+        if not len(found):
+            return TableBatch(self.table.slice(0, 0)), found
+        places = self._parsed.rows[found]
+        part = RawBatch(
+            self._batch.source, self._batch.stream, self._batch.records.take(pa.array(places)), self._batch.positions[places],
+            self._batch.arrivals[places], self._batch.checkpoint, None, self._parsed.parser, self._batch.encoding, self._batch.tz,
+        )  # fmt: skip
+        return TableBatch(parse(part)[0].table), found
+
+    def _candidates(self, words: tuple[str, ...], rows: Rows) -> Rows:
+        """Those of `rows` whose record holds a word in any case, or characters that could hide one."""
+        places = self._parsed.rows[rows]
+        records = self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places))
+        offsets, data = _lowered(records)
+        marks = [*(w.encode() for w in words), _ESCAPE, _KELVIN]
+        automaton = ahocorasick_rs.BytesAhoCorasick(marks, matchkind=ahocorasick_rs.MatchKind.LeftmostFirst)
+        hits = [start for _, start, _ in automaton.find_matches_as_indexes(data)]
+        found = np.unique(np.searchsorted(offsets, np.array(hits, np.int64), side="right") - 1)
+        return rows[found]
+
+
+def _lowered(records: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], bytes]:
+    """Where each record starts, and all of them in lower case (ASCII)."""
+    _, offsets, data = records.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[records.offset : records.offset + len(records) + 1]
+    first, last = int(bounds[0]), int(bounds[-1])
+    text = memoryview(data).cast("B")[first:last].tobytes() if data is not None else b""
+    return bounds[:-1] - first, text.lower()
