@@ -1,0 +1,91 @@
+"""`soc hunt`: Sigma over files, or over the store's past."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands import common
+from domain.errors import UsageError
+from domain.i18n import t
+
+app = typer.Typer()
+
+
+@app.command()
+def hunt(
+    paths: Annotated[list[str] | None, typer.Argument(help="files, folders, archives")] = None,
+    rules: Annotated[list[str] | None, typer.Option(help="rule file or folder (default: shipped, imported and content rules)")] = None,
+    out: Annotated[str, typer.Option(help="hits as JSON lines (.jsonl) or timeline (.csv)")] = "",
+    stats: Annotated[str, typer.Option(help="figures of the run as JSON")] = "",
+    parser: Annotated[str, typer.Option(help="parser name, or auto")] = "auto",
+    workers: Annotated[int, typer.Option(help="processes; 0 = one per core")] = 0,
+    store: Annotated[bool, typer.Option("--store", help="hunt in the store instead of files")] = False,
+    since: Annotated[str, typer.Option(help="with --store: from this time on")] = "",
+    until: Annotated[str, typer.Option(help="with --store: up to this time")] = "",
+    limit: Annotated[int, typer.Option(help="rows of the table")] = 40,
+) -> None:
+    """Hunt with Sigma; the table counts hits by rule and host."""
+    if store:
+        from jobs.retro import retro_hunt  # noqa: PLC0415  needs the store
+
+        retro_hunt(common.runtime(), rules or [], since, until, lambda line: common.emit(line), show=_show_store(limit))
+        return
+    if not paths:
+        raise UsageError("nothing to hunt in", hint="soc hunt PATH… or soc hunt --store --since 7d")
+    _files(paths, rules or [], out, stats, parser, workers, limit)
+
+
+def _show_store(limit: int) -> Any:  # noqa: ANN401  a callback
+    return lambda rows: common.show([t("hunt.level"), t("hunt.rule"), t("hunt.host"), t("hunt.hits")], rows[:limit])
+
+
+def _files(paths: list[str], rules: list[str], out: str, stats: str, parser: str, workers: int, limit: int) -> None:
+    import orjson  # noqa: PLC0415  commands load what they use
+
+    from jobs import hunt as job  # noqa: PLC0415
+    from jobs import hunt_out, rulesets  # noqa: PLC0415
+
+    start = time.perf_counter()
+    found = rulesets.load(common.runtime(), rules)
+    load = time.perf_counter() - start
+    result = job.Hunt()
+    sink = hunt_out.sink(out, found)
+    table = hunt_out.Table(found)
+    with sink:
+        for hit in job.hunt(paths, found, result, parser, workers):
+            sink.hit(hit)
+            table.hit(hit)
+            if common.OPTIONS.json and not out:
+                common.emit(job.hit_line(found, hit))
+        for correlation, episode in job.episodes(found, result):
+            sink.episode(correlation, episode)
+            table.episode(correlation, episode)
+            if common.OPTIONS.json and not out:
+                common.emit(job.episode_line(correlation, episode))
+    figures = job.stats(found, result, time.perf_counter() - start, load)
+    if stats:
+        Path(stats).write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
+    _tell(figures, table, limit, result, own=not rules)
+
+
+def _tell(figures: dict[str, Any], table: Any, limit: int, result: Any, *, own: bool) -> None:  # noqa: ANN401
+    if not common.OPTIONS.json and not common.OPTIONS.quiet:
+        headers = [t("hunt.level"), t("hunt.rule"), t("hunt.host"), t("hunt.hits")]
+        common.show(headers, table.rows()[:limit])
+    for problem in result.problems[:20]:
+        common.say(f"{problem.source}: {problem.reason}")
+    if len(result.problems) > 20:  # noqa: PLR2004  the rest is in --stats
+        common.say(t("hunt.more_problems", n=len(result.problems) - 20))
+    rules = figures["rules"]
+    common.say(
+        t("hunt.summary", events=figures["events"], files=figures["files"], hits=table.total, loaded=rules["loaded"],
+          blind=len(rules["blind"]), errors=len(rules["error"]), rate=round(figures["events_per_second"]), unparsed=figures["unparsed"])
+    )  # fmt: skip
+    for broken in rules["error"][:10]:
+        common.say(f"{broken['file']}:{broken['line']}: {broken['reason']}")
+    if own:
+        common.say(t("hunt.own_rules", n=rules["loaded"]))

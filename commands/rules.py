@@ -1,0 +1,139 @@
+"""`soc rules`: list, check, lint, test, verify, import."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands import common
+from domain.errors import UsageError
+from domain.i18n import t
+
+app = typer.Typer(no_args_is_help=True)
+_RULES = Annotated[list[str] | None, typer.Option("--rules", help="rule file or folder (default: shipped, imported and content rules)")]
+_FORMAT = Annotated[str, typer.Option("--format", help="table, json or csv")]
+_LIMIT = Annotated[int, typer.Option("--limit", help="rows; 0 = all")]
+
+
+def _load(rules: list[str] | None) -> Any:  # noqa: ANN401  RuleSet, loaded lazily
+    from jobs import rulesets  # noqa: PLC0415  pySigma is heavy
+
+    return rulesets.load(common.runtime(), rules or [])
+
+
+def _headers() -> list[str]:
+    return [t(f"rules.{key}") for key in ("status", "level", "title", "id", "file", "reason")] if not common.OPTIONS.json else _KEYS
+
+
+_KEYS = ["status", "level", "title", "id", "file", "reason"]
+
+
+def _rows(states: Any, limit: int) -> list[list[str]]:  # noqa: ANN401  list of State
+    picked = states[:limit] if limit else states
+    return [[s.status, s.level, s.title, s.id, s.file, s.reason] for s in picked]
+
+
+@app.command("list")
+def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> None:
+    """The rules, and where each comes from."""
+    from jobs import rules as job  # noqa: PLC0415
+
+    states = job.listing(_load(rules))
+    common.show(_headers(), _rows(states, limit), form)
+    _count(states)
+
+
+@app.command()
+def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> None:
+    """LIVE, PARTIAL or BLIND against what the store holds, with what is missing."""
+    from jobs import rules as job  # noqa: PLC0415
+
+    states = job.check(_load(rules), common.runtime().store.events.coverage())
+    states.sort(key=lambda s: (s.status, s.title))
+    common.show(_headers(), _rows(states, limit), form)
+    _count(states)
+
+
+def _count(states: Any) -> None:  # noqa: ANN401  list of State
+    counts = {status: sum(1 for s in states if s.status == status) for status in ("LIVE", "PARTIAL", "BLIND", "ERROR")}
+    common.say(t("rules.count", **counts))
+
+
+@app.command()
+def lint(rules: _RULES = None) -> None:
+    """All problems of rule files in one run; exit 4 when there are any."""
+    found = _load(rules)
+    for broken in found.broken:
+        common.emit({"file": broken.file, "line": broken.line, "reason": broken.reason}) if common.OPTIONS.json else common.say(
+            f"{broken.file}:{broken.line}: {broken.reason}"
+        )
+    common.say(t("rules.linted", rules=len(found.rules) + len(found.correlations), blind=len(found.blind), errors=len(found.broken)))
+    raise typer.Exit(4 if found.broken else 0)
+
+
+@app.command()
+def test(paths: Annotated[list[str] | None, typer.Argument(help="rule folders (default: shipped)")] = None) -> None:
+    """Run the cases beside each rule (NAME.test.yml); exit 1 when one fails."""
+    from jobs import rules as job  # noqa: PLC0415
+    from jobs import rulesets  # noqa: PLC0415
+
+    roots = [Path(p) for p in paths] if paths else [rulesets.SHIPPED]
+    results = list(job.test_cases(roots))
+    failed = [r for r in results if not r.ok]
+    if common.OPTIONS.json:
+        common.emit({"passed": len(results) - len(failed), "failed": len(failed), "failures": [vars(r) for r in failed]})
+    for result in failed if not common.OPTIONS.json else ():
+        common.say(f"{result.file}: {result.case}: {result.why}")
+    common.say(t("rules.tested", passed=len(results) - len(failed), failed=len(failed)))
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def verify(
+    cases: Annotated[list[str], typer.Argument(help="cases: JSON lines, also .gz")],
+    rules: Annotated[str, typer.Option("--rules", help="folder that rule_path starts from")] = "",
+) -> None:
+    """Rules against raw events with known answers; exit 1 when one differs."""
+    from detectors.sigma.verify import verify as run  # noqa: PLC0415
+
+    out = run((case for path in cases for case in _cases(Path(path))), Path(rules) if rules else None)
+    if common.OPTIONS.json:
+        common.emit({"passed": out.passed, "failed": out.failed, "errors": out.errors, "failures": out.failures})
+    else:
+        for failure in out.failures[:50]:
+            common.say(f"{failure['id']}: {failure['why']}")
+        common.say(t("rules.verified", passed=out.passed, failed=out.failed, errors=out.errors))
+    raise typer.Exit(1 if out.failed else 0)
+
+
+def _cases(path: Path) -> Iterator[dict[str, Any]]:
+    import orjson  # noqa: PLC0415
+
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    try:
+                        yield orjson.loads(line)
+                    except orjson.JSONDecodeError as error:
+                        raise UsageError(f"not JSON: {error}", where=f"{path}:{number}") from None
+    except OSError as error:
+        raise UsageError(error.strerror or str(error), where=str(path)) from None
+
+
+@app.command("import")
+def import_(
+    pack: Annotated[str, typer.Argument(help="zip, tar (gz, xz, bz2) or folder of Sigma rules")],
+    name: Annotated[str, typer.Option(help="name of the pack (default: from the file name)")] = "",
+) -> None:
+    """Take over a rule pack, such as an unmodified public release; shows the difference."""
+    from jobs import rules as job  # noqa: PLC0415
+
+    found = job.import_pack(common.runtime(), Path(pack), name)
+    if common.OPTIONS.json:
+        common.emit(vars(found))
+    common.say(t("rules.imported", **vars(found)))

@@ -1,0 +1,209 @@
+"""What `soc rules` does: list, check against the store, test cases, import packs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from domain.errors import UsageError
+from domain.query import Not, Test, fields_of, tests
+from jobs import rulesets
+
+if TYPE_CHECKING:
+    from detectors.sigma.ruleset import Rule, RuleSet
+    from jobs.runtime import Runtime
+
+LIVE: Final = "LIVE"
+PARTIAL: Final = "PARTIAL"
+BLIND: Final = "BLIND"
+ERROR: Final = "ERROR"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class State:
+    """One rule and whether it can see."""
+
+    status: str
+    """LIVE, PARTIAL, BLIND, ERROR."""
+    id: str
+    title: str
+    level: str
+    file: str
+    reason: str = ""
+    tags: tuple[str, ...] = ()
+
+
+def listing(rules: RuleSet) -> list[State]:
+    """All rules: those that run are LIVE as far as loading can tell."""
+    out = [State(LIVE, r.ref.id, r.ref.title, r.ref.level, r.file, tags=r.ref.tags) for r in rules.rules]
+    out += [State(LIVE, str(c.data.get("id", "")), str(c.data.get("title", "")), str(c.data.get("level", "")), c.file) for c in rules.correlations]
+    out += [State(BLIND, b.id, b.title, "", b.file, b.reason) for b in rules.blind]
+    out += [State(ERROR, "", "", "", f"{b.file}:{b.line}", b.reason) for b in rules.broken]
+    return out
+
+
+def check(rules: RuleSet, coverage: Mapping[str, Mapping[str, int]]) -> list[State]:
+    """Each rule against the fields that the store's events really hold.
+
+    BLIND: no event of its log source, or a field that the rule cannot do without never occurs. PARTIAL: some field never occurs.
+    """
+    return [_checked(rule, coverage) for rule in rules.rules] + [s for s in listing(rules) if s.status in (BLIND, ERROR)]
+
+
+def _checked(rule: Rule, coverage: Mapping[str, Mapping[str, int]]) -> State:
+    made = (rule.ref.id, rule.ref.title, rule.ref.level, rule.file)
+    fed = [name for name in coverage if _feeds(rule, name, coverage[name])]
+    if not fed:
+        return State(BLIND, *made, f"no events of log source {rule.source}", rule.ref.tags)
+    held = {field for name in fed for field, count in coverage[name].items() if count and field}
+    missing = sorted(f for f in fields_of(rule.body) if f != "*" and f not in held)
+    if not missing:
+        return State(LIVE, *made, "", rule.ref.tags)
+    needed = [f for f in missing if f in _required(rule.body)]
+    return State(BLIND if needed else PARTIAL, *made, f"never seen: {', '.join(needed or missing)}", rule.ref.tags)
+
+
+def _feeds(rule: Rule, dataset: str, held: Mapping[str, int]) -> bool:
+    """Whether a data set can hold events of the rule's log source: by its name, and by the fields that the route reads."""
+    for test in tests(rule.route):
+        if test.field == "event.dataset" and test.op == "eq" and dataset not in test.values:
+            return False
+        if test.field and test.field != "event.dataset" and not held.get(test.field):
+            return False
+    return True
+
+
+def _required(expr: Any) -> set[str]:  # noqa: ANN401  Expr
+    """Fields without which the expression cannot hold."""
+    if isinstance(expr, Test):
+        absent = expr.op == "null" or (expr.op == "exists" and not expr.values[0])
+        return set() if absent or expr.field is None else {expr.field}
+    if isinstance(expr, Not):
+        return set()
+    parts = [_required(child) for child in expr.children]
+    if type(expr).__name__ == "And":
+        return set().union(*parts)
+    return set.intersection(*parts) if parts else set()
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One case of one rule."""
+
+    rule: str
+    file: str
+    case: str
+    """match[0], no_match[2], ..."""
+    ok: bool
+    why: str = ""
+
+
+def test_cases(roots: Sequence[Path]) -> Iterator[CaseResult]:
+    """Run every NAME.test.yml below the roots against the rule beside it; a rule without cases is a failure."""
+    from detectors.sigma.load import rule_files  # noqa: PLC0415  pySigma is heavy
+
+    for root in roots:
+        for path in rule_files([root]):
+            cases = path.with_name(f"{path.stem}.test.yml")
+            if cases.exists():
+                yield from _test_file(path, cases)
+            else:
+                yield CaseResult(path.stem, str(path), "-", ok=False, why=f"no cases: {cases.name} is missing")
+
+
+def _test_file(rule: Path, cases: Path) -> Iterator[CaseResult]:
+    from detectors.sigma.ruleset import build  # noqa: PLC0415  pySigma is heavy
+
+    data = yaml.load(cases.read_text(encoding="utf-8"), Loader=_LOADER) or {}  # noqa: S506  safe loader
+    bases = [rule.parent / name for name in data.get("rules", ())]
+    rules = build([(str(p), p.read_bytes()) for p in [*bases, rule]])
+    for problem in rules.broken:
+        yield CaseResult(rule.stem, f"{problem.file}:{problem.line}", "-", ok=False, why=problem.reason)
+    for blind in rules.blind:
+        yield CaseResult(rule.stem, blind.file, "-", ok=False, why=f"BLIND: {blind.reason}")
+    if rules.broken or rules.blind:
+        return
+    for kind in ("match", "no_match"):
+        if not data.get(kind):
+            yield CaseResult(rule.stem, str(cases), kind, ok=False, why=f"at least one case under {kind} is needed")
+        for number, case in enumerate(data.get(kind) or ()):
+            yield _run_case(rules, rule, f"{kind}[{number}]", case, wanted=kind == "match")
+
+
+def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool) -> CaseResult:  # noqa: ANN401  YAML
+    from jobs.rule_cases import fires  # noqa: PLC0415  pySigma is heavy
+
+    hit, seen = fires(rules, case if isinstance(case, list) else [case])
+    ok = hit == wanted
+    return CaseResult(rule.stem, str(rule), name, ok=ok, why="" if ok else f"the rule {'fired' if hit else 'did not fire'} on {seen}"[:400])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What an import changes."""
+
+    name: str
+    added: int
+    changed: int
+    removed: int
+    files: int
+    loaded: int
+    blind: int
+    broken: int
+
+
+def import_pack(runtime: Runtime, pack: Path, name: str = "") -> Difference:
+    """Unpack a rule pack beside the store; all rules that can run run from the next scan on. A pack of the same name is replaced."""
+    from detectors.sigma.ruleset import build  # noqa: PLC0415  pySigma is heavy
+
+    if not pack.exists():
+        raise UsageError(f"no such file or folder: {pack}")
+    files = rulesets.unpack(pack)
+    if not files:
+        raise UsageError("the pack holds no rule files", where=str(pack), hint="*.yml in a zip, tar or folder")
+    rules = build(files, rulesets.placeholders(runtime))
+    label = name or re.sub(r"[^\w-]+", "-", pack.name.split(".")[0]).strip("-").lower() or "pack"
+    target = runtime.state_dir / "rules" / label
+    old = _digests(target)
+    _write(target, files)
+    new = _digests(target)
+    return Difference(
+        label,
+        added=len(new.keys() - old.keys()),
+        changed=sum(1 for k in new.keys() & old.keys() if new[k] != old[k]),
+        removed=len(old.keys() - new.keys()),
+        files=len(files),
+        loaded=len(rules.rules) + len(rules.correlations),
+        blind=len(rules.blind),
+        broken=len(rules.broken),
+    )
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        return {}
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.y*ml")}
+
+
+def _write(target: Path, files: Sequence[tuple[str, bytes]]) -> None:
+    """The new pack stands beside the old one until it is complete."""
+    fresh = target.with_name(f".{target.name}.new")
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    for name, content in files:
+        path = fresh / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
