@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "anomaly": "commands.anomaly:app",
     "alerts": "commands.alerts:app",
     "queue": "commands.queue:app",
+    "handover": "commands.handover:app",
     "incident": "commands.incident:app",
     "playbook": "commands.playbook:app",
     "report": "commands.report:app",
