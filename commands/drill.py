@@ -28,7 +28,11 @@ Form = Annotated[str, typer.Option("--format", help="table | json | csv")]
 @app.command("list", help=t("drill.help_list"))
 def list_(form: Form = "table") -> None:
     """The scenarios."""
-    show([t("drill.scenario"), t("drill.title"), t("drill.variants")], [(r["scenario"], r[lang()], r["variants"]) for r in job.listing()], form)
+    show(
+        [t("drill.scenario"), t("drill.title"), t("drill.variants")],
+        [(r["scenario"], r[lang()], r["variants"]) for r in job.listing()],
+        form,
+    )
 
 
 @app.command(help=t("drill.help_generate"))
@@ -44,7 +48,15 @@ def generate(
         pass
     total = sum(drill.records.values())
     if OPTIONS.json:
-        emit({"folder": str(folder), "records": total, "sources": dict(drill.records), "steps": len(drill.steps), "key": str(folder / job.KEY)})
+        emit(
+            {
+                "folder": str(folder),
+                "records": total,
+                "sources": dict(drill.records),
+                "steps": len(drill.steps),
+                "key": str(folder / job.KEY),
+            }
+        )
     else:
         show([t("drill.source"), t("drill.records")], sorted(drill.records.items()))
         say(t("drill.generated", n=total, folder=folder, steps=len(drill.steps)))

@@ -88,7 +88,7 @@ class Moment:
 
 def play(runtime: Runtime, drill: Drill, every: timedelta) -> Iterator[Moment]:
     """Write the logs and, at each day's end and `every` so often on the last day, collect and scan with the clock of the drill."""
-    from jobs.scan import scan  # noqa: PLC0415  detectors are heavy
+    from jobs.scan import scan
 
     stored = 0
     for until in drill.stream():
@@ -119,7 +119,10 @@ def report(result: answers.Result) -> dict[str, Any]:
     return {
         "found": [_step(step, seen) for step, seen in result.found],
         "missed": [_step(step, ()) for step in result.missed],
-        "outside": [{"alert": a.id, "rule": a.rule.id, "title": a.rule.title, "level": a.rule.level, "first": iso_local(a.first)} for a in result.outside],
+        "outside": [
+            {"alert": a.id, "rule": a.rule.id, "title": a.rule.title, "level": a.rule.level, "first": iso_local(a.first)}
+            for a in result.outside
+        ],
     }
 
 

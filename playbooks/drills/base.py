@@ -30,9 +30,8 @@ def data(name: str) -> dict[str, Any]:
 
 def variants(name: str, *, reserved: bool) -> dict[str, Any]:
     """A scenario's data with every `{use: [...], reserved: [...]}` replaced by the list that this run may draw from."""
-    picked = _pick(data(name), "reserved" if reserved else "use")
-    assert isinstance(picked, dict)
-    return picked
+    side = "reserved" if reserved else "use"
+    return {key: _pick(value, side) for key, value in data(name).items()}
 
 
 def _pick(value: Any, side: str) -> Any:

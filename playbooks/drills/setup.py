@@ -64,4 +64,3 @@ def assets(world: World) -> list[dict[str, Any]]:
         }
         for s in world.servers.values()
     ]  # fmt: skip
-

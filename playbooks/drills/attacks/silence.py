@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from domain.alert import Entity
 from playbooks.drills.attacks.base import Attack, Step, entities
 from playbooks.drills.base import Event, variants
 from playbooks.drills.lines import fortigate, linux, windows
 from playbooks.drills.lines.fortigate import Flow
-from playbooks.drills.lines.windows import Process
-from playbooks.drills.ordinary.windows import machine
+from playbooks.drills.lines.windows import Account, Machine, Origin, Process
+from playbooks.drills.ordinary.windows import ADMIN_SID, admin, machine
 from playbooks.drills.world import Server, World
-
-_SID = "S-1-5-21-1004336348-1177238915-682003330-1602"
 
 
 @dataclass
@@ -26,6 +26,7 @@ class _Scene:
     kit: dict[str, Any]
     server: Server
     kind: dict[str, Any]
+    """Variants of its operating system."""
     account: str
     """Whose password was stolen."""
     address: str
@@ -37,10 +38,20 @@ class _Scene:
         self.now += self.rng.choice(self.kit["gap"]) * (0.6 + 0.8 * self.rng.random())
         return self.now
 
-    def about(self) -> Any:
-        """The server under both names, and its source."""
+    def step(self, name: str, events: Sequence[Event], *more: tuple[str, str]) -> Step:
+        """A step on the server: about it under both names, its source, and `more`."""
         host = self.server.name
-        return entities(("host", host), ("host", f"{host}.{self.world.domain}"), ("source", self.server.source))
+        own: tuple[Entity, ...] = entities(("host", host), ("host", f"{host}.{self.world.domain}"), ("source", self.server.source))
+        return Step(name, tuple(events), (*own, *entities(*more)))
+
+    @property
+    def machine(self) -> Machine:
+        """The Windows server."""
+        return machine(self.world, self.server.name)
+
+    def looks(self) -> list[str]:
+        """Commands with which one looks round."""
+        return self.rng.sample(self.kind["look"], min(3, len(self.kind["look"])))
 
 
 def attack(world: World, rng: Random, reserved: bool) -> Attack:
@@ -60,148 +71,138 @@ def attack(world: World, rng: Random, reserved: bool) -> Attack:
 
 
 def _on_windows(scene: _Scene) -> list[Step]:
-    world, rng, kind = scene.world, scene.rng, scene.kind
-    where, netbios = machine(world, scene.server.name), world.province["netbios"]
-    failures = [
-        windows.logon_failure(rng, scene.now + n * 9, where, (netbios, scene.account), 10, scene.address)
-        for n in range(rng.choice(scene.kit["failures"]))
-    ]
-    scene.now += len(failures) * 9 + 15
-    entry = [*failures, windows.logon(rng, scene.now, where, (netbios, scene.account, _SID), 10, scene.address, "-")]
-    steps = [Step("entry", tuple(entry), (*scene.about(), *entities(("user", scene.account), ("ip", scene.address))))]
+    rng, where, who = scene.rng, scene.machine, admin(scene.world, scene.account)
+    steps = [_remote_desktop(scene, who)]
     look: list[Event] = []
-    for command in rng.sample(kind["look"], min(3, len(kind["look"]))):
+    for command in scene.looks():
         scene.pause()
         look += _command(scene, command)
-    steps.append(Step("look-round", tuple(look), scene.about()))
+    steps.append(scene.step("look-round", look))
+    steps.append(_new_member(scene, who))
     scene.pause()
-    name = rng.choice(kind["account"])
-    facts = {
-        "TargetUserName": name,
-        "TargetDomainName": scene.server.name,
-        "TargetSid": _SID[:-4] + "1007",
-        "SubjectUserSid": _SID,
-        "SubjectUserName": scene.account,
-        "SubjectDomainName": netbios,
-    }
-    member = {
-        "MemberName": "-",
-        "MemberSid": _SID[:-4] + "1007",
-        "TargetUserName": "Administrators",
-        "TargetDomainName": "Builtin",
-        "TargetSid": "S-1-5-32-544",
-        "SubjectUserSid": _SID,
-        "SubjectUserName": scene.account,
-        "SubjectDomainName": netbios,
-    }  # noqa: E501
-    made = [*_command(scene, f"net user {name} {_password(rng)} /add"), windows.security(scene.now + 0.3, where, 4720, facts)]
-    made += [*_command(scene, f"net localgroup administrators {name} /add", 20), windows.security(scene.now + 20.3, where, 4732, member)]
-    steps.append(Step("account", tuple(made), (*scene.about(), *entities(("user", name)))))
-    scene.now += 20
+    cleared = [*_command(scene, rng.choice(scene.kind["clear"])), windows.log_cleared(scene.now + 0.4, where, who)]
+    steps.append(scene.step("log-cleared", cleared, ("user", scene.account)))
     scene.pause()
-    cleared = [*_command(scene, rng.choice(kind["clear"])), windows.log_cleared(scene.now + 0.4, where, (netbios, scene.account, _SID))]
-    steps.append(Step("log-cleared", tuple(cleared), (*scene.about(), *entities(("user", scene.account)))))
-    scene.pause()
-    command, service = rng.choice(kind["stop"])
+    command, service = rng.choice(scene.kind["stop"])
     stopped = [*_command(scene, command), windows.service(scene.now + 0.6, where, service, "stopped")]
-    steps.append(Step("logging-stopped", tuple(stopped), scene.about()))
+    steps.append(scene.step("logging-stopped", stopped))
     return steps
 
 
-def _password(rng: Random) -> str:
-    return f"{rng.choice(('Abc', 'Qaz', 'Vn'))}@{rng.randrange(1000, 9999)}!"
+def _remote_desktop(scene: _Scene, who: Account) -> Step:
+    rng, origin = scene.rng, Origin(10, scene.address)
+    events = []
+    for _ in range(rng.choice(scene.kit["failures"])):
+        events.append(windows.logon_failure(rng, scene.now, scene.machine, who, origin))
+        scene.now += rng.randrange(6, 20)
+    events.append(windows.logon(rng, scene.now, scene.machine, who, origin))
+    return scene.step("entry", events, ("user", scene.account), ("ip", scene.address))
 
 
-def _command(scene: _Scene, command: str, later: float = 0.0) -> list[Event]:
+def _new_member(scene: _Scene, who: Account) -> Step:
+    """A local account, made an administrator."""
+    rng, where = scene.rng, scene.machine
+    scene.pause()
+    name, sid = rng.choice(scene.kind["account"]), f"{ADMIN_SID[:-4]}1007"
+    password = f"{rng.choice(('Abc', 'Qaz', 'Vn'))}@{rng.randrange(1000, 9999)}!"
+    made = {"TargetUserName": name, "TargetDomainName": scene.server.name, "TargetSid": sid, **who.facts("Subject")}
+    member = {
+        "MemberName": "-",
+        "MemberSid": sid,
+        "TargetUserName": "Administrators",
+        "TargetDomainName": "Builtin",
+        "TargetSid": "S-1-5-32-544",
+    }
+    events = [*_command(scene, f"net user {name} {password} /add"), windows.security(scene.now + 0.3, where, 4720, made)]
+    scene.now += 20
+    events += _command(scene, f"net localgroup administrators {name} /add")
+    events.append(windows.security(scene.now + 0.3, where, 4732, {**member, **who.facts("Subject")}))
+    return scene.step("account", events, ("user", name))
+
+
+def _command(scene: _Scene, command: str) -> list[Event]:
     """A command line on the server, as Sysmon and the Security log show it."""
-    rng, where = scene.rng, machine(scene.world, scene.server.name)
-    word = command.split(" ", maxsplit=1)[0].removesuffix(".exe")
-    image = windows.system_image(word)
-    cmd = "C:\\Windows\\System32\\cmd.exe"
-    process = Process(
-        image,
-        command,
-        cmd,
-        f'"{cmd}"',
-        f"{scene.world.province['netbios']}\\{scene.account}",
-        integrity="High",
-        folder=f"C:\\Users\\{scene.account}\\",
-    )
-    return [windows.created(rng, scene.now + later, where, process), windows.audit_process(rng, scene.now + later + 0.01, where, process)]
+    cmd, user = windows.system_image("cmd"), f"{scene.world.province['netbios']}\\{scene.account}"
+    image = windows.system_image(command.split(" ", maxsplit=1)[0].removesuffix(".exe"))
+    process = Process(image, command, cmd, f'"{cmd}"', user, integrity="High", folder=f"C:\\Users\\{scene.account}\\")
+    return [
+        windows.created(scene.rng, scene.now, scene.machine, process),
+        windows.audit_process(scene.rng, scene.now + 0.01, scene.machine, process),
+    ]
 
 
 def _on_linux(scene: _Scene) -> list[Step]:
     rng, kind, server = scene.rng, scene.kind, scene.server
-    entry: list[Event] = []
-    for _ in range(rng.choice(scene.kit["failures"])):
-        entry += linux.ssh_failure(rng, scene.now, server, scene.account, scene.address, known=True)
-        scene.now += rng.randrange(5, 15)
-    entry += linux.ssh_login(rng, scene.now, server, scene.account, scene.address, "password")
-    steps = [Step("entry", tuple(entry), (*scene.about(), *entities(("user", scene.account), ("ip", scene.address))))]
+    steps = [_secure_shell(scene)]
     look: list[Event] = []
-    for command in rng.sample(kind["look"], min(3, len(kind["look"]))):
+    for command in scene.looks():
         scene.pause()
         look += _sudo(scene, command)
-    steps.append(Step("look-round", tuple(look), scene.about()))
-    scene.pause()
-    name = rng.choice(kind["account"])
-    made = _sudo(scene, f"/usr/sbin/useradd -m -s /bin/bash -G sudo {name}")
-    tag = f"useradd[{rng.randrange(2000, 60000)}]"
-    made.append(linux.syslog(scene.now + 0.2, server, tag, f"new group: name={name}, GID=1107"))
-    made.append(
-        linux.syslog(
-            scene.now + 0.21, server, tag, f"new user: name={name}, UID=1107, GID=1107, home=/home/{name}, shell=/bin/bash, from=/dev/pts/1"
-        )
-    )
-    made.append(linux.syslog(scene.now + 0.22, server, tag, f"add '{name}' to group 'sudo'"))
-    steps.append(Step("account", tuple(made), (*scene.about(), *entities(("user", name)))))
+    steps.append(scene.step("look-round", look))
+    steps.append(_new_user(scene))
     scene.pause()
     stopped = _sudo(scene, rng.choice(kind["stop"]))
-    stopped.append(
-        linux.audit(
-            scene.now + 0.4, server, rng.randrange(10**5, 10**7), "DAEMON_END", "op=terminate auid=1007 pid=1 subj=unconfined res=success"
-        )
-    )
+    ended = [("DAEMON_END", "op=terminate auid=1007 uid=0 ses=3 pid=1 subj=unconfined res=success")]
+    stopped += linux.audit(scene.now + 0.4, server, ended, rng.randrange(10**5, 10**7))
     stopped.append(linux.syslog(scene.now + 0.5, server, "systemd[1]", "Stopped auditd.service - Security Auditing Service."))
-    steps.append(Step("logging-stopped", tuple(stopped), scene.about()))
+    steps.append(scene.step("logging-stopped", stopped))
     scene.pause()
-    steps.append(Step("log-cleared", tuple(_sudo(scene, rng.choice(kind["clear"]))), scene.about()))
+    steps.append(scene.step("log-cleared", _sudo(scene, rng.choice(kind["clear"]))))
     scene.pause()
     quiet = _sudo(scene, rng.choice(kind["quiet"]))[:2]
     quiet.append(linux.syslog(scene.now + 0.1, server, "systemd[1]", "Stopping rsyslog.service - System Logging Service..."))
-    quiet.append(
-        linux.syslog(
-            scene.now + 0.12,
-            server,
-            "rsyslogd",
-            '[origin software="rsyslogd" swVersion="8.2302.0" x-pid="655" x-info="https://www.rsyslog.com"] exiting on signal 15.',
-        )
-    )
-    steps.append(Step("relay-stopped", tuple(quiet), scene.about()))
+    quiet.append(linux.syslog(scene.now + 0.12, server, "rsyslogd", f"{_rsyslog(655)} exiting on signal 15."))
+    steps.append(scene.step("relay-stopped", quiet))
     return steps
 
 
+def _rsyslog(pid: int) -> str:
+    return f'[origin software="rsyslogd" swVersion="8.2302.0" x-pid="{pid}" x-info="https://www.rsyslog.com"]'
+
+
+def _secure_shell(scene: _Scene) -> Step:
+    events: list[Event] = []
+    for _ in range(scene.rng.choice(scene.kit["failures"])):
+        events += linux.ssh_failure(scene.rng, scene.now, scene.server, scene.account, scene.address, known=True)
+        scene.now += scene.rng.randrange(5, 15)
+    events += linux.ssh_login(scene.rng, scene.now, scene.server, scene.account, scene.address, "password")
+    return scene.step("entry", events, ("user", scene.account), ("ip", scene.address))
+
+
+def _new_user(scene: _Scene) -> Step:
+    """An account that may use sudo."""
+    scene.pause()
+    name, tag = scene.rng.choice(scene.kind["account"]), f"useradd[{scene.rng.randrange(2000, 60000)}]"
+    events = _sudo(scene, f"/usr/sbin/useradd -m -s /bin/bash -G sudo {name}")
+    lines = (
+        f"new group: name={name}, GID=1107",
+        f"new user: name={name}, UID=1107, GID=1107, home=/home/{name}, shell=/bin/bash, from=/dev/pts/1",
+        f"add '{name}' to group 'sudo'",
+    )
+    events += [linux.syslog(scene.now + 0.2, scene.server, tag, line) for line in lines]
+    return scene.step("account", events, ("user", name))
+
+
 def _sudo(scene: _Scene, command: str) -> list[Event]:
-    """A command as root: auth.log, and auditd where it still runs."""
     return linux.sudo(scene.now, scene.server, scene.account, command)
 
 
 def _onward(scene: _Scene, start: float, end: float) -> Step:
     """From the silent server to others: the firewall between the zones sees it."""
     rng, own = scene.rng, scene.server.ip
-    port, each = rng.choice(scene.kit["targets"])
-    events: list[Event] = []
-    others = [s for s in scene.world.servers.values() if s.ip != own]
+    port, most = rng.choice(scene.kit["targets"])
+    others = [s.ip for s in scene.world.servers.values() if s.ip != own]
     at = start + (end - start) * (0.1 + 0.3 * rng.random())
+    events: list[Event] = []
     for other in rng.sample(others, rng.randrange(4, 8)):
-        for _ in range(rng.randrange(1, each + 1)):
+        flow = Flow(own, other, port, "dmz" if other.startswith("10.20.10.") else "core", "core", country="Reserved")
+        for _ in range(rng.randrange(1, most + 1)):
             at += rng.randrange(3, 40)
-            allowed = rng.random() < 0.35
-            flow = Flow(
-                own, other.ip, port, inside="dmz" if other.ip.startswith("10.20.10.") else "core", outside="core", country="Reserved"
-            )
-            size = (rng.randrange(2000, 90_000), rng.randrange(2000, 400_000)) if allowed else (0, 0)
-            events.append(fortigate.traffic(rng, at, flow, "close" if allowed else "deny", size, (31, "Noi-vung") if allowed else (0, "")))
+            if rng.random() < 0.35:
+                size = rng.randrange(2000, 90_000), rng.randrange(2000, 400_000)
+                events.append(fortigate.traffic(rng, at, flow, "close", size, (31, "Noi-vung")))
+            else:
+                events.append(fortigate.traffic(rng, at, flow, "deny"))
     return Step("onward", tuple(events), entities(("ip", own), ("host", scene.server.name)))
 
 
@@ -210,6 +211,5 @@ def _return(scene: _Scene, end: float) -> tuple[Event, ...]:
     if end >= scene.world.end:
         return ()
     if scene.server.os == "windows":
-        return (windows.service(end + 1, machine(scene.world, scene.server.name), "nxlog", "running"),)
-    message = '[origin software="rsyslogd" swVersion="8.2302.0" x-pid="90412" x-info="https://www.rsyslog.com"] start'
-    return (linux.syslog(end + 1, scene.server, "rsyslogd", message),)
+        return (windows.service(end + 1, scene.machine, "nxlog", "running"),)
+    return (linux.syslog(end + 1, scene.server, "rsyslogd", f"{_rsyslog(90412)} start"),)

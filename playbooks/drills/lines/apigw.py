@@ -26,8 +26,7 @@ class Caller:
 def call(rng: Random, at: float, caller: Caller, request: tuple[str, str], answer: tuple[int, int]) -> Event:
     """One call: (method, path), answered with (status, bytes)."""
     latency = rng.randrange(8, 240) if answer[0] != 504 else 30000 + rng.randrange(40)
-    line = (
-        f"{iso(at, 3).replace('T', ' ').replace('.', ',')}|{uuid(rng)}|{caller.address}|{caller.client}|{caller.user or '-'}|{request[0]}|{request[1]}|"
-        f"{answer[0]}|{answer[1]}|{latency}|{caller.agent}"
-    )
+    when = iso(at, 3).replace("T", " ").replace(".", ",")
+    fields = (when, uuid(rng), caller.address, caller.client, caller.user or "-", *request, *answer, latency, caller.agent)
+    line = "|".join(map(str, fields))
     return at, FILE, line.encode()

@@ -1,4 +1,7 @@
-"""nginx: access log in the `combined` format, error log. https://nginx.org/en/docs/http/ngx_http_log_module.html"""
+"""nginx: access log in the `combined` format, error log.
+
+https://nginx.org/en/docs/http/ngx_http_log_module.html
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from playbooks.drills.base import Event, stamp
 
 @dataclass(frozen=True)
 class Client:
-    """Who asks: address, user agent, referrer, signed-in user of basic authentication."""
+    """Who asks."""
 
     address: str
     agent: str
@@ -18,24 +21,17 @@ class Client:
 
 def access(at: float, folder: str, client: Client, request: tuple[str, str], answer: tuple[int, int]) -> Event:
     """One request: (method, target), answered with (status, bytes of the body)."""
-    line = f'{client.address} - - [{stamp(at, "%d/%b/%Y:%H:%M:%S")} +0700] "{request[0]} {request[1]} HTTP/1.1" {answer[0]} {answer[1]} "{client.referrer}" "{_escape(client.agent)}"'
+    when, agent = stamp(at, "%d/%b/%Y:%H:%M:%S"), client.agent.replace('"', "\\x22")
+    asked = f"{request[0]} {request[1]} HTTP/1.1".replace('"', "\\x22")
+    line = f'{client.address} - - [{when} +0700] "{asked}" {answer[0]} {answer[1]} "{client.referrer}" "{agent}"'
     return at, f"{folder}/access.log", line.encode()
 
 
 def error(at: float, folder: str, client: Client, request: tuple[str, str], what: tuple[str, str]) -> Event:
     """What went wrong while answering: (host, message)."""
-    worker = 811 + hash_of(client.address) % 4
+    worker = 811 + sum(client.address.encode()) % 4
     line = (
-        f"{stamp(at, '%Y/%m/%d %H:%M:%S')} [error] {worker}#{worker}: *{int(at * 3) % 9_999_999} {what[1]}, client: {client.address}, server: {what[0]}, "
-        f'request: "{request[0]} {request[1]} HTTP/1.1", host: "{what[0]}"'
+        f"{stamp(at, '%Y/%m/%d %H:%M:%S')} [error] {worker}#{worker}: *{int(at * 3) % 9_999_999} {what[1]}, client: {client.address}, "
+        f'server: {what[0]}, request: "{request[0]} {request[1]} HTTP/1.1", host: "{what[0]}"'
     )
     return at, f"{folder}/error.log", line.encode()
-
-
-def hash_of(text: str) -> int:
-    """A small number that is the same in every run."""
-    return sum(text.encode())
-
-
-def _escape(text: str) -> str:
-    return text.replace('"', "\\x22")

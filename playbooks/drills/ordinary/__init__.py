@@ -1,4 +1,4 @@
-"""Ordinary activity. Adding one = a function (world, rng, start) -> events, a line here and, unless it is periodic, its share in ordinary.yml."""
+"""Ordinary activity. Adding one = a function (world, rng, start) -> events, a line here, its share in ordinary.yml."""
 
 from __future__ import annotations
 
@@ -21,23 +21,31 @@ def _devices(world: World, rng: Random, at: float) -> list[Event]:
 
 
 def _firewall_admin(world: World, rng: Random, at: float) -> list[Event]:
-    """Twice a day on average somebody looks after the firewall."""
+    """A few times a day somebody looks after the firewall."""
     if rng.random() > 0.35:
         return []
-    admin, jump = rng.choice(world.admins), world.province["watch"]["jump"]
-    start = at + rng.random() * 3600
-    failed = [fortigate.admin_login(rng, start - 15, admin, jump, ok=False)] if rng.random() < 0.1 else []
-    changed = (
-        [fortigate.config(start + 300, admin, jump, "firewall.address", f"DV-{rng.randrange(100, 999)}")] if rng.random() < 0.3 else []
-    )
-    return [*failed, fortigate.admin_login(rng, start, admin, jump, ok=True), *changed]
+    admin, jump, start = rng.choice(world.admins), world.province["watch"]["jump"], at + rng.random() * 3600
+    events = [fortigate.admin_login(start - 15, admin, jump, ok=False)] if rng.random() < 0.1 else []
+    events.append(fortigate.admin_login(start, admin, jump, ok=True))
+    if rng.random() < 0.3:
+        events.append(fortigate.config(start + 300, admin, jump, "firewall.address", f"DV-{rng.randrange(100, 999)}"))
+    return events
 
 
 ACTIVITIES: Final[dict[str, Activity]] = {
-    "visit": web.visit, "crawler": web.crawler, "knocking": web.knocking, "browsing": people.browsing, "single_sign_on": people.single_sign_on,
-    "api_call": people.api_call, "remote_work": people.remote_work, "linux_admin": linux.linux_admin, "ssh_knocking": linux.ssh_knocking,
-    "desktop": windows.desktop, "domain_logon": windows.domain_logon, "windows_admin": windows.windows_admin,
-}  # fmt: skip
+    "visit": web.visit,
+    "crawler": web.crawler,
+    "knocking": web.knocking,
+    "browsing": people.browsing,
+    "single_sign_on": people.single_sign_on,
+    "api_call": people.api_call,
+    "remote_work": people.remote_work,
+    "linux_admin": linux.linux_admin,
+    "ssh_knocking": linux.ssh_knocking,
+    "desktop": windows.desktop,
+    "domain_logon": windows.domain_logon,
+    "windows_admin": windows.windows_admin,
+}
 """Started at random, by the rhythm of the day."""
 
 PERIODIC: Final[tuple[tuple[int, bool, Activity], ...]] = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from playbooks.drills.base import Event, spread, uuid, weighted
 from playbooks.drills.lines import apigw, fortigate, keycloak, suricata
@@ -11,74 +12,78 @@ from playbooks.drills.lines.fortigate import Flow
 from playbooks.drills.lines.suricata import Pair
 from playbooks.drills.world import User, World
 
+_BACKEND: Final = "10.20.20.40"
+"""Address from which the applications redeem codes and tokens."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody at the sign-in page."""
+
+    account: str
+    ident: str
+    """User id in Keycloak; empty = there is no such account."""
+    address: str
+    client: str
+    """The application they want."""
+
 
 def single_sign_on(world: World, rng: Random, at: float) -> list[Event]:
     """Somebody signs in to an application, works with it, signs out; sometimes with a typing error or a new password first."""
     user = rng.choice(world.users)
     address = user.home if rng.random() < 0.04 else user.ip6 if rng.random() < 0.2 else user.ip
-    client = rng.choice(world.ordinary["sso_clients"])
+    who = Caller(user.account, user.uuid, address, rng.choice(world.ordinary["sso_clients"]))
     events: list[Event] = []
     while rng.random() < 0.07 and len(events) < 4:
-        events.append(failed(world, rng, at, (user.account, user.uuid, address), client))
+        events.append(failed(world, rng, at, who))
         at += rng.randrange(4, 25)
-    session = uuid(rng)
-    events.append(login(world, rng, at, (user.account, user.uuid, address), client, session))
-    token = {"clientId": client, "userId": user.uuid, "sessionId": session, "ipAddress": "10.20.20.40"}
-    events.append(
-        keycloak.event(
-            at + 0.3,
-            "CODE_TO_TOKEN",
-            {**token, "grant_type": "authorization_code", "code_id": session, "client_auth_method": "client-secret"},
-        )
-    )
-    length = rng.randrange(600, 9000)
+    session, length = uuid(rng), rng.randrange(600, 9000)
+    events += [login(world, at, who, session), token(at + 0.3, who, session)]
     for when in spread(rng, at + 60, length, rng.randrange(0, 4)):
-        events.append(
-            keycloak.event(when, "REFRESH_TOKEN", {**token, "grant_type": "refresh_token", "client_auth_method": "client-secret"})
-        )
+        facts = {"clientId": who.client, "userId": who.ident, "sessionId": session, "ipAddress": _BACKEND, "grant_type": "refresh_token"}
+        events.append(keycloak.event(when, "REFRESH_TOKEN", {**facts, "client_auth_method": "client-secret"}))
     if rng.random() < 0.012:
-        events.append(
-            keycloak.event(
-                at + 90,
-                "UPDATE_PASSWORD",
-                {**_who(user, address), "credential_type": "password", "custom_required_action": "UPDATE_PASSWORD"},
-            )
-        )
+        events.append(credential(at + 90, "UPDATE_PASSWORD", who))
     if rng.random() < 0.004:
-        events.append(
-            keycloak.event(
-                at + 120, "UPDATE_TOTP", {**_who(user, address), "credential_type": "otp", "custom_required_action": "CONFIGURE_TOTP"}
-            )
-        )
+        events.append(credential(at + 120, "UPDATE_TOTP", who))
     if rng.random() < 0.6:
-        events.append(
-            keycloak.event(
-                at + length + 90, "LOGOUT", {"clientId": client, "userId": user.uuid, "sessionId": session, "ipAddress": address}
-            )
-        )
+        facts = {"clientId": who.client, "userId": who.ident, "sessionId": session, "ipAddress": address}
+        events.append(keycloak.event(at + length + 90, "LOGOUT", facts))
     return events
 
 
-def _who(user: User, address: str) -> dict[str, str]:
-    return {"clientId": "account-console", "userId": user.uuid, "ipAddress": address, "username": user.account}
+def credential(at: float, change: str, who: Caller) -> Event:
+    """Somebody changed a password, authenticator app or security key: UPDATE_... or REMOVE_..."""
+    kind = "password" if "PASSWORD" in change else "otp" if "TOTP" in change else "webauthn"
+    facts = {"clientId": "account-console", "userId": who.ident, "ipAddress": who.address, "credential_type": kind, "username": who.account}
+    return keycloak.event(at, change, facts)
 
 
-def login(world: World, rng: Random, at: float, who: tuple[str, str, str], client: str, session: str) -> Event:
-    """LOGIN; who = (account, id, address)."""
-    account, ident, address = who
-    return keycloak.event(at, "LOGIN", {
-        "clientId": client, "userId": ident, "sessionId": session, "ipAddress": address, "auth_method": "openid-connect", "auth_type": "code",
-        "redirect_uri": f"https://{client}.{world.domain}/oidc/callback", "consent": "no_consent_required", "code_id": session, "username": account,
-    })  # fmt: skip
+def login(world: World, at: float, who: Caller, session: str) -> Event:
+    """LOGIN."""
+    facts = {"clientId": who.client, "userId": who.ident, "sessionId": session, "ipAddress": who.address, "auth_method": "openid-connect"}
+    facts |= {"auth_type": "code", "redirect_uri": f"https://{who.client}.{world.domain}/oidc/callback", "consent": "no_consent_required"}
+    return keycloak.event(at, "LOGIN", facts | {"code_id": session, "username": who.account})
 
 
-def failed(world: World, rng: Random, at: float, who: tuple[str, str, str], client: str) -> Event:
-    """LOGIN_ERROR: a wrong password, or no such user when the id is empty."""
-    account, ident, address = who
-    return keycloak.event(at, "LOGIN_ERROR", {
-        "clientId": client, "userId": ident or "null", "ipAddress": address, "error": "invalid_user_credentials" if ident else "user_not_found",
-        "auth_method": "openid-connect", "auth_type": "code", "redirect_uri": f"https://{client}.{world.domain}/oidc/callback", "code_id": uuid(rng), "username": account,
-    })  # fmt: skip
+def token(at: float, who: Caller, session: str) -> Event:
+    """CODE_TO_TOKEN: the application redeemed the code of the sign-in."""
+    facts = {"clientId": who.client, "userId": who.ident, "sessionId": session, "ipAddress": _BACKEND, "grant_type": "authorization_code"}
+    return keycloak.event(at, "CODE_TO_TOKEN", facts | {"code_id": session, "client_auth_method": "client-secret"})
+
+
+def failed(world: World, rng: Random, at: float, who: Caller) -> Event:
+    """LOGIN_ERROR: a wrong password, or no such user."""
+    error = "invalid_user_credentials" if who.ident else "user_not_found"
+    facts = {
+        "clientId": who.client,
+        "userId": who.ident or "null",
+        "ipAddress": who.address,
+        "error": error,
+        "auth_method": "openid-connect",
+    }
+    facts |= {"auth_type": "code", "redirect_uri": f"https://{who.client}.{world.domain}/oidc/callback", "code_id": uuid(rng)}
+    return keycloak.event(at, "LOGIN_ERROR", facts | {"username": who.account})
 
 
 def browsing(world: World, rng: Random, at: float) -> list[Event]:
@@ -88,32 +93,22 @@ def browsing(world: World, rng: Random, at: float) -> list[Event]:
     for when in spread(rng, at, 900, rng.randrange(2, 12)):
         host, category, port = rng.choice(world.ordinary["internet"])
         address = user.ip6 if rng.random() < 0.3 else user.ip
-        target = _resolved(host, six=":" in address)
-        flow = Flow(
-            address,
-            target,
-            port,
-            inside="wan1",
-            outside="lan",
-            country="Reserved",
-            to="United States" if host.endswith("com") else "Viet Nam",
-        )
-        events.append(
-            fortigate.traffic(rng, when, flow, "close", (rng.randrange(700, 30000), rng.randrange(2000, 900_000)), (4, "LAN-ra-Internet"))
-        )
-        dice = rng.random()
+        flow = Flow(address, _resolved(host, six=":" in address), port, "wan1", "lan", country="Reserved", to=_country(host))
+        size = rng.randrange(700, 30000), rng.randrange(2000, 900_000)
+        events.append(fortigate.traffic(rng, when, flow, "close", size, (4, "LAN-ra-Internet")))
+        dice, own = rng.random(), rng.randrange(20000, 65000)
         if dice < 0.30:
-            events.append(
-                fortigate.webfilter(
-                    rng, when, flow, user.account, (host, category, category != "Streaming Media and Download" or dice < 0.1)
-                )
-            )
+            passed = category != "Streaming Media and Download" or dice < 0.1
+            events.append(fortigate.webfilter(rng, when, flow, user.account, (host, category, passed)))
         elif dice < 0.45:
-            pair = Pair(address, world.province["watch"]["dns"], 53, rng.randrange(20000, 65000), "UDP")
-            events.append(suricata.dns(rng, when - 0.2, pair, host))
+            events.append(suricata.dns(rng, when - 0.2, Pair(user.ip, world.province["watch"]["dns"], 53, own, "UDP"), host))
         elif dice < 0.55:
-            events.append(suricata.tls(rng, when, Pair(address, target, port, rng.randrange(20000, 65000)), host))
+            events.append(suricata.tls(rng, when, Pair(address, flow.destination, port, own), host))
     return events
+
+
+def _country(host: str) -> str:
+    return "United States" if host.endswith("com") else "Viet Nam"
 
 
 def _resolved(host: str, *, six: bool) -> str:
@@ -123,17 +118,14 @@ def _resolved(host: str, *, six: bool) -> str:
 
 def remote_work(world: World, rng: Random, at: float) -> list[Event]:
     """Somebody works from home through the VPN."""
-    user = rng.choice(world.users)
+    user: User = rng.choice(world.users)
     events: list[Event] = []
     if rng.random() < 0.1:
         events.append(fortigate.vpn(rng, at, user.account, user.home, "ssl-login-fail"))
         at += 20
-    length = rng.randrange(900, 12000)
-    return [
-        *events,
-        fortigate.vpn(rng, at, user.account, user.home, "tunnel-up"),
-        fortigate.vpn(rng, at + length, user.account, user.home, "tunnel-down"),
-    ]
+    events.append(fortigate.vpn(rng, at, user.account, user.home, "tunnel-up"))
+    events.append(fortigate.vpn(rng, at + rng.randrange(900, 12000), user.account, user.home, "tunnel-down"))
+    return events
 
 
 def api_call(world: World, rng: Random, at: float) -> list[Event]:
@@ -141,21 +133,14 @@ def api_call(world: World, rng: Random, at: float) -> list[Event]:
     lgsp = world.ordinary["lgsp"]
     client = weighted(rng, ((c, c["weight"]) for c in lgsp["clients"]))
     user = rng.choice(world.users)
+    person = "" if client["ip"] else user.account
+    caller = apigw.Caller(client["ip"] or user.ip, client["id"], person, agent_of(lgsp, client["id"]))
     events = []
     for when in spread(rng, at, 120, rng.randrange(1, 7)):
-        api = rng.choice(client["apis"])
-        path = rng.choice(lgsp["apis"][api]).format(id=record_number(rng))
+        path = rng.choice(lgsp["apis"][rng.choice(client["apis"])]).format(id=record_number(rng))
+        method = "POST" if path.endswith(("tra-cuu", "xac-thuc", "goi-tin", "phieu")) else "GET"
         status = weighted(rng, ((200, 95), (404, 2.2), (401, 0.6), (400, 0.8), (500, 0.4), (504, 0.3)))
-        caller = apigw.Caller(client["ip"] or user.ip, client["id"], user.account if not client["ip"] else "", agent_of(lgsp, client["id"]))
-        events.append(
-            apigw.call(
-                rng,
-                when,
-                caller,
-                ("POST" if path.endswith(("tra-cuu", "xac-thuc", "goi-tin", "phieu")) else "GET", path),
-                (status, answer_size(rng, status)),
-            )
-        )
+        events.append(apigw.call(rng, when, caller, (method, path), (status, answer_size(rng, status))))
     return events
 
 
