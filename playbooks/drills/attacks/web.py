@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -175,34 +176,27 @@ class _Shell:
         """A tool is fetched from outside and started."""
         scene, rng = self.scene, self.scene.rng
         scene.pause()
-        outside = hosting(rng, six=0)
+        outside, own = hosting(rng, six=0), scene.world.servers[scene.server].ip
         command = rng.choice(scene.kind["tools"]).replace("§", outside)
-        port = 8080 if ":8080" in command else 443 if "https" in command else 80
-        own = scene.world.servers[scene.server].ip
-        events = [self._request(scene.now, command), *self.spawn(scene.now + 0.2, command)]
-        flow = Flow(own, outside, port, inside="wan1", outside="dmz", country="Reserved", to=fortigate.country_of(outside))
-        events.append(
-            fortigate.traffic(
-                rng, scene.now + 4, flow, "close", (rng.randrange(400, 900), rng.randrange(30_000, 900_000)), (9, "DMZ-ra-Internet")
-            )
-        )
-        if port != 443:
-            pair = Pair(own, outside, port, rng.randrange(20000, 65000))
-            agent = command.split(" ", 1)[0].capitalize()
-            events.append(
-                suricata.http(
-                    rng,
-                    scene.now + 1,
-                    pair,
-                    (outside, "GET", "/" + command.split(outside)[1].split(" ")[0].split("/", 1)[-1].split("'")[0]),
-                    agent,
-                    (200, 30_000),
-                )
-            )
+        events = [self._request(scene.now, command), *self.spawn(scene.now + 0.2, command), *self._fetched(command, own, outside)]
         scene.now += rng.randrange(20, 90)
         command = rng.choice(scene.kind["run"])
         events += [self._request(scene.now, command), *self.spawn(scene.now + 0.2, command)]
         return Step("tool", tuple(events), entities(("host", scene.server), ("ip", own), ("ip", outside)))
+
+    def _fetched(self, command: str, own: str, outside: str) -> list[Event]:
+        """What the firewall and the sensor see of the download."""
+        scene, rng = self.scene, self.scene.rng
+        port = 8080 if ":8080" in command else 443 if "https" in command else 80
+        flow = Flow(own, outside, port, "wan1", "dmz", country="Reserved", to=fortigate.country_of(outside))
+        size = rng.randrange(400, 900), rng.randrange(30_000, 900_000)
+        events = [fortigate.traffic(rng, scene.now + 4, flow, "close", size, (9, "DMZ-ra-Internet"))]
+        if port != 443:
+            url, tool = "/" + re.split(r"[ '\"]", command.split(outside)[1])[0].split("/", 1)[-1], command.split(" ", 1)[0]
+            pair = Pair(own, outside, port, rng.randrange(20000, 65000))
+            agent = scene.kit["fetchers"].get(tool, tool)
+            events.append(suricata.http(rng, scene.now + 1, pair, (outside, "GET", url), agent, (200, size[1])))
+        return events
 
     def deface(self) -> Step:
         """The home page is overwritten; its size changes for everybody; the attacker looks at it."""

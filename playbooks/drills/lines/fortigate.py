@@ -117,7 +117,8 @@ def admin_login(at: float, user: str, address: str, *, ok: bool) -> Event:
     facts: dict[str, str | int] = {
         "logdesc": "Admin login successful" if ok else "Admin login failed", "sn": str(int(at) % 10**9), "user": user,
         "ui": f"https({address})", "method": "https", "srcip": address, "dstip": "10.20.50.1", "action": "login",
-        "status": "success" if ok else "failed", "reason": "none" if ok else "passwd_invalid", "msg": f"Administrator {user} {done} from https({address})",
+        "status": "success" if ok else "failed",
+        "reason": "none" if ok else "passwd_invalid", "msg": f"Administrator {user} {done} from https({address})",
     }  # fmt: skip
     return _event(at, ("0100032001" if ok else "0100032002", "event", "system", "", "information" if ok else "alert"), facts)
 

@@ -60,37 +60,24 @@ def every_hour(world: World, rng: Random, at: float) -> list[Event]:
     for server in hosts(world):
         events += linux.cron(rng, at + 1020 + rng.random(), server, "root", "cd / && run-parts --report /etc/cron.hourly")
         if rng.random() < 0.3:
-            events.append(
-                linux.syslog(
-                    at + rng.random() * 3000,
-                    server,
-                    "systemd-timesyncd[655]",
-                    f"Contacted time server {world.province['watch']['ntp']}:123.",
-                )
-            )
+            text = f"Contacted time server {world.province['watch']['ntp']}:123."
+            events.append(linux.syslog(at + rng.random() * 3000, server, "systemd-timesyncd[655]", text))
         if hour == 0:
-            events.append(linux.syslog(at + 5, server, "systemd[1]", "Starting logrotate.service - Rotate log files..."))
-            events.append(linux.syslog(at + 6, server, "systemd[1]", "Finished logrotate.service - Rotate log files."))
+            events += _unit(at + 5, 1, server, "logrotate.service - Rotate log files")
         if hour == 6:
-            events.append(
-                linux.syslog(
-                    at + 700 + rng.random() * 900,
-                    server,
-                    "systemd[1]",
-                    "Starting apt-daily-upgrade.service - Daily apt upgrade and clean activities...",
-                )
-            )
-            events.append(
-                linux.syslog(
-                    at + 1700 + rng.random() * 900,
-                    server,
-                    "systemd[1]",
-                    "Finished apt-daily-upgrade.service - Daily apt upgrade and clean activities.",
-                )
-            )
+            name = "apt-daily-upgrade.service - Daily apt upgrade and clean activities"
+            events += _unit(at + 700 + rng.random() * 900, rng.randrange(40, 900), server, name)
         if hour == 23 and server.name != "backup01":
             events += backup(rng, at + rng.random() * 2400, server)
     return events
+
+
+def _unit(at: float, seconds: float, server: Server, name: str) -> list[Event]:
+    """systemd ran a timer's unit."""
+    return [
+        linux.syslog(at, server, "systemd[1]", f"Starting {name}..."),
+        linux.syslog(at + seconds, server, "systemd[1]", f"Finished {name}."),
+    ]
 
 
 def backup(rng: Random, at: float, server: Server) -> list[Event]:
