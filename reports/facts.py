@@ -18,6 +18,8 @@ _USUAL: Final = 0.95
 """A source's usual pause: this share of its pauses is not longer."""
 _PATIENCE: Final = 3
 """A pause this many times the usual one is silence."""
+_ENOUGH: Final = 12
+"""Pauses that must be known before silence can be told from a source that seldom speaks."""
 
 
 @dataclass(frozen=True)
@@ -96,25 +98,31 @@ class Figure:
 
 
 def sources_of(
-    hourly: Iterable[Bucket], period: Period, now: datetime, expected: Mapping[str, timedelta | None], before: Iterable[str] = ()
+    hourly: Iterable[Bucket], period: Period, now: datetime, expected: Mapping[str, timedelta | None], before: Iterable[Bucket] = ()
 ) -> tuple[SourceFact, ...]:
     """Every source that sent something, was configured (`expected`: id -> longest pause, None = learn it) or sent something before."""
-    by_source: dict[str, list[Bucket]] = {}
-    for bucket in hourly:
-        by_source.setdefault(bucket.source, []).append(bucket)
-    earlier = set(before)
-    names = sorted({*by_source, *expected, *earlier})
-    return tuple(_source(name, by_source.get(name, []), period, now, expected.get(name), name in earlier) for name in names)
+    current, earlier = _by_source(hourly), _by_source(before)
+    out = []
+    for name in sorted({*current, *expected, *earlier}):
+        limit = expected.get(name) or usual_limit(pauses(earlier.get(name, [])) + pauses(current.get(name, [])))
+        out.append(_source(name, current.get(name, []), period, now, limit, name in earlier))
+    return tuple(out)
 
 
-def _source(name: str, buckets: list[Bucket], period: Period, now: datetime, pause: timedelta | None, known: bool) -> SourceFact:
-    buckets.sort(key=lambda b: b.start)
+def _by_source(hourly: Iterable[Bucket]) -> dict[str, list[Bucket]]:
+    out: dict[str, list[Bucket]] = {}
+    for bucket in sorted(hourly, key=lambda b: b.start):
+        out.setdefault(bucket.source, []).append(bucket)
+    return out
+
+
+def _source(name: str, buckets: list[Bucket], period: Period, now: datetime, limit: timedelta | None, known: bool) -> SourceFact:
     window = period.window
     end = min(window.end, max(now, window.start))
     if not buckets:
-        gaps = (TimeWindow(window.start, end),) if end > window.start else ()
-        return SourceFact(name, None, None, None, gaps, tuple(None for _ in period.days), tuple(None for _ in period.days))
-    gaps = silences(buckets, TimeWindow(window.start if known else buckets[0].first, end), pause)
+        silent: tuple[TimeWindow, ...] = (TimeWindow(window.start, end),) if end > window.start else ()
+        return SourceFact(name, None, None, None, silent, tuple(None for _ in period.days), tuple(None for _ in period.days))
+    gaps = silences(buckets, TimeWindow(window.start if known else buckets[0].first, end), limit)
     per_day: dict[date, list[Bucket]] = {}
     for bucket in buckets:
         per_day.setdefault(bucket.start.astimezone(LOCAL).date(), []).append(bucket)
@@ -124,13 +132,22 @@ def _source(name: str, buckets: list[Bucket], period: Period, now: datetime, pau
     return SourceFact(name, sum(b.count for b in buckets), first, last, gaps, hours, events, fresh=not known)
 
 
-def silences(buckets: Sequence[Bucket], window: TimeWindow, pause: timedelta | None) -> tuple[TimeWindow, ...]:
-    """Pauses longer than `pause`, or than three times the source's usual one (at least an hour), between hourly buckets in order."""
+def pauses(buckets: Sequence[Bucket]) -> list[timedelta]:
+    """Times without an event between hourly buckets in order."""
+    return [b.first - a.last for a, b in zip(buckets, buckets[1:], strict=False)]
+
+
+def usual_limit(found: Sequence[timedelta]) -> timedelta | None:
+    """Three times the usual pause, at least an hour; None when too little is known of the source to say."""
+    if len(found) < _ENOUGH:
+        return None
+    return max(HOUR, _PATIENCE * sorted(found)[int(_USUAL * (len(found) - 1))])
+
+
+def silences(buckets: Sequence[Bucket], window: TimeWindow, limit: timedelta | None) -> tuple[TimeWindow, ...]:
+    """Times without an event that are longer than `limit`, the ends of the window included; none without a limit."""
     edges = [(window.start, buckets[0].first), *((a.last, b.first) for a, b in zip(buckets, buckets[1:], strict=False)), (buckets[-1].last, window.end)]
-    usual = sorted(end - start for start, end in edges[1:-1])
-    learned = max(HOUR, _PATIENCE * usual[int(_USUAL * (len(usual) - 1))]) if usual else HOUR
-    limit = pause or learned
-    return tuple(TimeWindow(start, end) for start, end in edges if end - start > limit)
+    return tuple(TimeWindow(start, end) for start, end in edges if limit and end - start > limit)
 
 
 def day_totals(sources: Sequence[SourceFact], days: int) -> tuple[int | None, ...]:

@@ -26,9 +26,11 @@ def moment(at: datetime | None) -> str:
 
 
 def span(start: datetime | None, end: datetime | None) -> str:
-    """From ... to, for tables; one moment when both are the same."""
+    """From – to, for tables; the day once when it is the same, one moment when both are."""
     first, last = moment(start), moment(end)
-    return first if first == last else vi("span", start=first, end=last)
+    if first == last:
+        return first
+    return f"{first} – {last[11:] if first[:10] == last[:10] else last}"
 
 
 def duration(length: timedelta) -> str:

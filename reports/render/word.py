@@ -105,7 +105,7 @@ def _letterhead(out: Any, block: Letterhead) -> None:
     rule(agency, layout.HEAD_COLUMNS[0], 0.36)
     write(nation, blocks.nation(), layout.NATION, bold=True, align="center")
     write(nation, blocks.motto(), layout.BODY, bold=True, align="center", new=True)
-    rule(nation, layout.HEAD_COLUMNS[1], 0.6)
+    rule(nation, layout.HEAD_COLUMNS[1], 0.57)
     write(number, block.number, layout.NUMBER, align="center")
     if block.subject:
         write(number, block.subject, layout.HEAD, align="center", new=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
@@ -48,8 +47,7 @@ def _evidence(facts: Weekly) -> Iterator[tuple[str, ...]]:
                 return
             shown[rule] = shown.get(rule, 0) + 1
             raw = str(event.get("event.original") or "")
-            digest = hashlib.sha256(raw.encode("utf-8", "replace")).hexdigest() if raw else UNKNOWN
-            yield fact.alert.id, _time(event.get("@timestamp")), str(event.get("thapcanh.source") or UNKNOWN), one_line(raw, _EXCERPT), digest
+            yield fact.alert.id, _time(event.get("@timestamp")), str(event.get("thapcanh.source") or UNKNOWN), one_line(raw, _EXCERPT), str(event.get("sha256") or UNKNOWN)
 
 
 def _time(value: object) -> str:
@@ -58,9 +56,15 @@ def _time(value: object) -> str:
 
 def figures(found: tuple[Figure, ...]) -> Iterator[Block]:
     """The queries behind the figures."""
-    columns = (Column(vi("col_figure"), 26), Column(vi("col_query"), 36), Column(vi("col_by"), 18), Column(vi("col_window"), 20, "center"))
+    columns = (
+        Column(vi("col_figure"), 24), Column(vi("col_query"), 30), Column(vi("col_by"), 18), Column(vi("col_window"), 18, "center"),
+        Column(vi("col_result"), 10, "right"),
+    )  # fmt: skip
     rows = tuple(
-        (vi(f"figure_{f.name}"), f.query, ", ".join(f.by) + (f" / {f.every}" if f.every else ""), f"{moment(f.window.start)} – {moment(f.window.end)}")
+        (
+            vi(f"figure_{f.name}"), f.query, ", ".join(f.by) + (f" / {f.every}" if f.every else ""),
+            f"{moment(f.window.start)} – {moment(f.window.end)}", number_text(f.result),
+        )
         for f in found
     )
     yield Table(columns, rows, "", vi("col_no"))

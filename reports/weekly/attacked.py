@@ -42,7 +42,7 @@ def _victim(seen: Seen, registers: Registers) -> tuple[str, ...]:
     name = seen.key
     if asset and parse_address(seen.key) is None and asset.addresses:
         name = f"{asset.addresses[0]} ({seen.key})"
-    return one_line(name, 120), about, span(seen.first, seen.last), number_text(seen.count), level(seen.level)
+    return one_line(name, 80), about, span(seen.first, seen.last), number_text(seen.count), level(seen.level)
 
 
 def techniques(facts: Weekly) -> Iterator[Block]:
@@ -68,7 +68,7 @@ def _technique(name: str, group: list[AlertFact], events: Mapping[str, Mapping[s
     evidence = vi("evidence_alerts", ids=shown)
     if any(e in events for f in group for e in f.alert.events):
         evidence = f"{evidence}; {vi('evidence_annex')}"
-    return name, one_line(rule.title, 160), number_text(sum(f.count for f in group)), level(rule.level), evidence
+    return name, one_line(rule.title, 120), number_text(sum(f.count for f in group)), level(rule.level), evidence
 
 
 def technique(tags: tuple[str, ...]) -> str:
@@ -98,10 +98,10 @@ def attackers(facts: Weekly, registers: Registers) -> Iterator[Block]:
 def _attacker(seen: Seen, facts: Weekly, registers: Registers) -> tuple[str, ...]:
     unit = registers.unit_of(seen.key, seen.last)
     origin = vi(f"origin_{where(seen.key)}") + (f", {unit.name}" if unit else "")
-    targets = [one_line(t, 60) for t in seen.others]
+    targets = [one_line(t, 50) for t in seen.others]
     shown = ", ".join(targets[:_NAMES]) + (f" {vi('and_more', n=len(targets) - _NAMES)}" if len(targets) > _NAMES else "")
     times = moment(seen.first) if seen.first == seen.last else span(seen.first, seen.last)
-    return one_line(seen.key, 120), origin, shown or UNKNOWN, times, number_text(seen.count), _stopped(facts.blocked.get(seen.key))
+    return one_line(seen.key, 80), origin, shown or UNKNOWN, times, number_text(seen.count), _stopped(facts.blocked.get(seen.key))
 
 
 def _stopped(counts: tuple[int, int] | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from domain.document import Block, Document, Heading, Paragraph, Title, number_text
 from domain.registers import Registers
+from domain.text import one_line
 from reports import office
 from reports.answers import Draft
 from reports.office import Paper
@@ -25,7 +26,7 @@ def build(facts: Weekly, paper: Paper, draft: Draft) -> Document:
         office.closing(paper, draft), *annexes.annexes(facts),
     )  # fmt: skip
     author = paper.organisation.agency.name
-    return Document("weekly", f"{vi('weekly_name')} – {title}", blocks, facts.now, author, LANG, tuple(draft.missing))
+    return Document("weekly", one_line(f"{vi('weekly_name')} – {title}"), blocks, facts.now, author, LANG, tuple(draft.missing))
 
 
 def title_of(facts: Weekly) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -88,10 +89,13 @@ def gather(store: Store, order: Order) -> Weekly:
 
 
 def _sources(events: EventStore, period: Period, before: Period, now: datetime, expected: Mapping[str, timedelta | None]) -> tuple[SourceFact, ...]:
+    now_and_then = [_hourly(events, p) for p in (period, before)]
+    return sources_of(now_and_then[0], period, now, expected, now_and_then[1])
+
+
+def _hourly(events: EventStore, period: Period) -> list[Bucket]:
     by = ("thapcanh.source",)
-    hourly = [Bucket(r[by[0]] or "", r["bucket"], r["count"], r["first"], r["last"]) for r in _rows(events, Query(window=period.window), by, "1h")]
-    earlier = [r[by[0]] or "" for r in _rows(events, Query(window=before.window), by)]
-    return sources_of(hourly, period, now, expected, earlier)
+    return [Bucket(r[by[0]] or "", r["bucket"], r["count"], r["first"], r["last"]) for r in _rows(events, Query(window=period.window), by, "1h")]
 
 
 def _rows(events: EventStore, query: Query, by: Sequence[str], every: str = "") -> list[dict[str, Any]]:
@@ -115,7 +119,8 @@ def _sample(events: EventStore, facts: Iterable[AlertFact]) -> dict[str, dict[st
         table = table.select([n for n in FIELDS if n in table.column_names])
         for index in range(table.num_rows):
             event = row(table, index)
-            out[str(event["event.id"])] = event
+            raw = table["event.original"][index].as_py() if "event.original" in table.column_names else None
+            out[str(event["event.id"])] = {**event, "sha256": hashlib.sha256(raw).hexdigest() if raw else ""}
     return out
 
 
