@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from commands import common
+from domain import severity
 from domain.errors import UsageError
 from domain.i18n import t
 
@@ -30,17 +31,27 @@ def hunt(
 ) -> None:
     """Hunt with Sigma; the table counts hits by rule and host."""
     if store:
-        from jobs.retro import retro_hunt  # noqa: PLC0415  needs the store
-
-        retro_hunt(common.runtime(), rules or [], since, until, lambda line: common.emit(line), show=_show_store(limit))
+        _store(rules or [], since, until, limit)
         return
     if not paths:
         raise UsageError("nothing to hunt in", hint="soc hunt PATH… or soc hunt --store --since 7d")
     _files(paths, rules or [], out, stats, parser, workers, limit)
 
 
-def _show_store(limit: int) -> Any:  # noqa: ANN401  a callback
-    return lambda rows: common.show([t("hunt.level"), t("hunt.rule"), t("hunt.host"), t("hunt.hits")], rows[:limit])
+def _store(rules: list[str], since: str, until: str, limit: int) -> None:
+    from jobs import retro
+    from jobs.scan_out import finding_json
+
+    found = retro.hunt(common.runtime(), rules, since, until)
+    if common.OPTIONS.json:
+        for finding in found:
+            common.emit(finding_json(finding))
+        return
+    headers = [t("hunt.level"), t("hunt.rule"), t("hunt.host"), t("hunt.hits")]
+    rows = [(f.rule.level, f.rule.title, ", ".join(e.value for e in f.entities), f.count) for f in found]
+    rows.sort(key=lambda r: (-severity.rank(r[0]), -r[3]))
+    common.show(headers, rows[:limit])
+    common.say(t("hunt.store_summary", findings=len(found), events=sum(f.count for f in found)))
 
 
 def _files(paths: list[str], rules: list[str], out: str, stats: str, parser: str, workers: int, limit: int) -> None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from collectors import whole
 from collectors.detect import Parsed, parse
-from detectors.sigma import correlate
+from detectors.sigma import correlate, second
 from detectors.sigma.ruleset import RuleSet
 from domain.errors import UsageError
 from domain.event import row as event_row
@@ -84,9 +84,9 @@ class Hunter:
 
     def __init__(self, rules: RuleSet) -> None:
         self.rules = rules
-        self.correlations = readable(rules)
+        self.correlations = second.readable(rules)
         self.wanted = rules.fields | _ALWAYS | {f for c in self.correlations for r in c.rules for f in c.fields(r) if f}
-        self._users = _users(rules, self.correlations)
+        self._users = second.users(rules, self.correlations)
 
     def step(self, batch: RawBatch) -> Step:
         """Parse and match one batch."""
@@ -128,7 +128,7 @@ class Hunter:
         stamps = group.table["@timestamp"].take(pa.array(rows)).to_pylist() if "@timestamp" in group.table.column_names else []
         for index, name in self._users[number]:
             correlation = self.correlations[index]
-            names = mapped_fields(correlation, name, rule.source)
+            names = second.mapped_fields(correlation, name, rule.source)
             *groups, values = [correlate.texts(events, f, rows) if f else [None] * len(rows) for f in names]
             for place, row in enumerate(rows.tolist()):
                 key = [column[place] for column in groups]
@@ -137,48 +137,6 @@ class Hunter:
                     label = f"{batch.source}\0{position}"
                     hit = correlate.Hit(stamps[place].timestamp(), position, name, tuple(map(str, key)), values[place], label)
                     out.bases.append((index, hit))
-
-
-def readable(rules: RuleSet) -> list[correlate.Correlation]:
-    """The correlations of a rule set; one that is wrong goes to `broken` and stops nothing."""
-    from detectors.sigma.load import Broken  # noqa: PLC0415  used once
-
-    out = []
-    known = {b.file for b in rules.broken}
-    for other in rules.correlations:
-        try:
-            out.append(correlate.read(other.data, other.file))
-        except ValueError as error:
-            if other.file not in known:
-                rules.broken.append(Broken(other.file, other.line, str(error)))
-    return out
-
-
-def mapped_fields(correlation: correlate.Correlation, name: str, source: Any) -> tuple[str, ...]:  # noqa: ANN401  LogSource
-    """Group-by fields and value field as events of the base rule name them."""
-    from detectors.sigma.route import Blind, field_map  # noqa: PLC0415  used once
-
-    out = []
-    for item in correlation.fields(name):
-        try:
-            out.append(field_map(source).name(item) if item else "")
-        except Blind:
-            out.append(item)
-    return tuple(out)
-
-
-def _users(rules: RuleSet, correlations: Sequence[correlate.Correlation]) -> dict[int, list[tuple[int, str]]]:
-    """Rule number -> the correlations that use it, with the name they use."""
-    numbers: dict[str, list[int]] = {}
-    for number, rule in enumerate(rules.rules):
-        for name in {rule.ref.id, rule.name} - {""}:
-            numbers.setdefault(name, []).append(number)
-    out: dict[int, list[tuple[int, str]]] = {}
-    for index, correlation in enumerate(correlations):
-        for name in correlation.rules:
-            for number in numbers.get(name, ()):
-                out.setdefault(number, []).append((index, name))
-    return out
 
 
 def hunt(paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto", workers: int = 0) -> Iterator[FileHit]:
@@ -197,7 +155,7 @@ def hunt(paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto
 
 def episodes(rules: RuleSet, result: Hunt) -> Iterator[tuple[correlate.Correlation, correlate.Episode]]:
     """The second pass: one item per episode."""
-    for index, correlation in enumerate(readable(rules)):
+    for index, correlation in enumerate(second.readable(rules)):
         for episode in correlate.episodes(correlation, result.bases.get(index, ())):
             yield correlation, episode
 
@@ -231,7 +189,7 @@ def _work(batch: RawBatch) -> Step:
 
 def _steps(hunter: Hunter, batches: Iterator[RawBatch], result: Hunt, workers: int) -> Iterator[Step]:
     """Steps in order; with several workers at most two batches each are under way, so memory is bounded."""
-    if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():  # noqa: PLR2004  one process
+    if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(hunter.step, batches)
         return
     global _HUNTER  # noqa: PLW0603  inherited by the forked workers

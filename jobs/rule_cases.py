@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from collectors.detect import parse
-from detectors.sigma import correlate
+from detectors.sigma import correlate, second
 from detectors.sigma.ruleset import RuleSet
 from domain.errors import ContentError
 from domain.event import TableBatch, row, table_of
 from domain.raw import Checkpoint, RawBatch
-from jobs.hunt import _users, mapped_fields, readable
 
 _ARRIVAL = 1_794_700_800_000_000
 """15 November 2026, UTC: lines without a year are read as of then."""
@@ -23,8 +22,8 @@ _ARRIVAL = 1_794_700_800_000_000
 def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str]) -> tuple[bool, str]:
     """Whether any rule or correlation that gives alerts fires on the case's events, and the events as they were seen."""
     tables = [_table(item) for item in case]
-    correlations = readable(rules)
-    users = _users(rules, correlations)
+    correlations = second.readable(rules)
+    users = second.users(rules, correlations)
     bases: dict[int, list[correlate.Hit]] = {}
     hit = False
     for order, table in enumerate(tables):
@@ -39,8 +38,8 @@ def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str]) -> tuple[bool
     return hit, str([row(t, 0) for t in tables])
 
 
-def _base(rules: RuleSet, rule: correlate.Correlation, name: str, number: int, batch: TableBatch, rows: Any, order: int) -> list[correlate.Hit]:  # noqa: ANN401, PLR0913, PLR0917
-    names = mapped_fields(rule, name, rules.rules[number].source)
+def _base(rules: RuleSet, rule: correlate.Correlation, name: str, number: int, batch: TableBatch, rows: Any, order: int) -> list[correlate.Hit]:  # noqa: PLR0913, PLR0917
+    names = second.mapped_fields(rule, name, rules.rules[number].source)
     *groups, values = [correlate.texts(batch, f, rows) if f else [None] * len(rows) for f in names]
     out = []
     for place, at in enumerate(batch.table["@timestamp"].take(pa.array(rows)).to_pylist()):

@@ -17,7 +17,8 @@ from domain.query import Not, Test, fields_of, tests
 from jobs import rulesets
 
 if TYPE_CHECKING:
-    from detectors.sigma.ruleset import Rule, RuleSet
+    from detectors.sigma.model import Rule
+    from detectors.sigma.ruleset import RuleSet
     from jobs.runtime import Runtime
 
 LIVE: Final = "LIVE"
@@ -81,7 +82,7 @@ def _feeds(rule: Rule, dataset: str, held: Mapping[str, int]) -> bool:
     return True
 
 
-def _required(expr: Any) -> set[str]:  # noqa: ANN401  Expr
+def _required(expr: Any) -> set[str]:
     """Fields without which the expression cannot hold."""
     if isinstance(expr, Test):
         absent = expr.op == "null" or (expr.op == "exists" and not expr.values[0])
@@ -108,7 +109,7 @@ class CaseResult:
 
 def test_cases(roots: Sequence[Path]) -> Iterator[CaseResult]:
     """Run every NAME.test.yml below the roots against the rule beside it; a rule without cases is a failure."""
-    from detectors.sigma.load import rule_files  # noqa: PLC0415  pySigma is heavy
+    from detectors.sigma.model import rule_files
 
     for root in roots:
         for path in rule_files([root]):
@@ -120,7 +121,7 @@ def test_cases(roots: Sequence[Path]) -> Iterator[CaseResult]:
 
 
 def _test_file(rule: Path, cases: Path) -> Iterator[CaseResult]:
-    from detectors.sigma.ruleset import build  # noqa: PLC0415  pySigma is heavy
+    from detectors.sigma.build import build
 
     data = yaml.load(cases.read_text(encoding="utf-8"), Loader=_LOADER) or {}  # noqa: S506  safe loader
     bases = [rule.parent / name for name in data.get("rules", ())]
@@ -138,8 +139,8 @@ def _test_file(rule: Path, cases: Path) -> Iterator[CaseResult]:
             yield _run_case(rules, rule, f"{kind}[{number}]", case, wanted=kind == "match")
 
 
-def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool) -> CaseResult:  # noqa: ANN401  YAML
-    from jobs.rule_cases import fires  # noqa: PLC0415  pySigma is heavy
+def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool) -> CaseResult:
+    from jobs.rule_cases import fires
 
     hit, seen = fires(rules, case if isinstance(case, list) else [case])
     ok = hit == wanted
@@ -162,7 +163,7 @@ class Difference:
 
 def import_pack(runtime: Runtime, pack: Path, name: str = "") -> Difference:
     """Unpack a rule pack beside the store; all rules that can run run from the next scan on. A pack of the same name is replaced."""
-    from detectors.sigma.ruleset import build  # noqa: PLC0415  pySigma is heavy
+    from detectors.sigma.build import build
 
     if not pack.exists():
         raise UsageError(f"no such file or folder: {pack}")

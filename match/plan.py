@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from domain.query import And, Expr, Not, Or, Test
+from domain.query import And, Expr, Not, Test
 from match.literals import Literals
 from match.ops import text_of
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.sigma.load import Parsed, reference
+from detectors.sigma.refs import reference
 from domain.alert import RuleRef
 from domain.query import TRUE
 from match import Entry, Matcher
@@ -219,7 +219,7 @@ def episodes(rule: Correlation, hits: Iterable[Hit]) -> list[Episode]:
     return out
 
 
-def firings(rules: Sequence[Parsed], documents: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def firings(rules: Sequence[Any], documents: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Raw firings over raw events (`rules verify`): for each event the ids of the correlations whose condition holds then."""
     correlations = [read(document) for document in documents]
     batch = JsonBatch(events)

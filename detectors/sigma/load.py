@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import yaml
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from detectors.sigma import mend
 from detectors.sigma.express import Unfilled, Unsupported, express, merged
-from detectors.sigma.route import LogSource
+from detectors.sigma.model import Broken, LogSource, Other
+from detectors.sigma.refs import reference
 from domain.alert import RuleRef
 from domain.query import Expr
 
@@ -27,16 +25,6 @@ MAX_DEPTH: Final = 40
 _MAX_NODES: Final = 200_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-SUFFIXES: Final = (".yml", ".yaml")
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A rule that is not loaded because it is wrong."""
-
-    file: str
-    line: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -54,16 +42,6 @@ class Parsed:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Other:
-    """A correlation or filter document, still as data."""
-
-    kind: str
-    data: Mapping[str, Any]
-    file: str
-    line: int = 1
-
-
 @dataclass
 class Loaded:
     """Everything found in some files."""
@@ -71,16 +49,6 @@ class Loaded:
     rules: list[Parsed] = field(default_factory=list)
     others: list[Other] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
-
-
-def rule_files(roots: Sequence[Path]) -> Iterator[Path]:
-    """Rule files below the roots, sorted; test files, pipelines and hidden folders are left out."""
-    for root in roots:
-        found = [root] if root.is_file() else sorted(p for s in SUFFIXES for p in root.rglob(f"*{s}"))
-        for path in found:
-            inner = path.relative_to(root).parts if path != root else ()
-            if not path.name.endswith(".test.yml") and "pipelines" not in inner[:1] and not any(p.startswith(".") for p in inner):
-                yield path
 
 
 def load(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence[str]] | None = None) -> Loaded:
@@ -167,19 +135,6 @@ def _strict(data: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in data.items() if k != "id" or _UUID.fullmatch(str(v))}
 
 
-def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
-    """Identity of a rule; the version is the hash of what it says."""
-    digest = hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str), digest_size=6).hexdigest()
-    return RuleRef(
-        id=str(data.get("id") or data.get("name") or f"unnamed-{digest}"),
-        title=str(data.get("title") or ""),
-        level=str(data.get("level") or "medium"),
-        version=digest,
-        tags=tuple(str(tag) for tag in data.get("tags") or ()),
-        kind=kind,
-    )
-
-
 def _source(rule: SigmaRule) -> LogSource:
     found = rule.logsource
     return LogSource(found.product or "", found.category or "", found.service or "")
@@ -219,5 +174,3 @@ def line_of(text: str, word: str) -> int:
                 return number
     return 1
 
-
-__all__ = ["Broken", "Loaded", "Other", "Parsed", "load", "load_file", "parse", "reference", "rule_files"]

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from detectors.sigma.model import LogSource
 from domain import fields
 from domain.query import And, Expr, Not, Or, Test, all_of
 
 PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
 _KEYS: Final = ("product", "category", "service")
-
-
-@dataclass(frozen=True)
-class LogSource:
-    """`logsource` of a rule; "" = not given."""
-
-    product: str = ""
-    category: str = ""
-    service: str = ""
-
-    def __str__(self) -> str:
-        return "/".join(f"{k}={getattr(self, k)}" for k in _KEYS if getattr(self, k)) or "-"
 
 
 class Blind(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,40 +13,14 @@ from typing import Any, Final
 
 import orjson
 
-from detectors.sigma.load import Broken, Loaded, Other, Parsed, load, rule_files
-from detectors.sigma.route import PIPELINES, Blind, LogSource, field_map, route
+from detectors.sigma.model import BlindRule, Broken, LogSource, Other, Rule, rule_files
 from domain.alert import RuleRef
-from domain.query import Expr, all_of, from_json, to_json
+from domain.query import from_json, to_json
 from match import Entry, Matcher
 
-ENGINE: Final = 4
+PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
+ENGINE: Final = 5
 """Goes up when compiling changes: an older cache is then made anew."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A detection rule that runs."""
-
-    ref: RuleRef
-    route: Expr
-    """Log source, over event fields."""
-    body: Expr
-    """Condition, over event fields."""
-    file: str
-    source: LogSource
-    name: str = ""
-    quiet: bool = False
-    """Only feeds correlations (`generate: false`): its own hits are no alerts."""
-
-
-@dataclass(frozen=True)
-class BlindRule:
-    """A rule that cannot see anything here."""
-
-    id: str
-    title: str
-    file: str
-    reason: str
 
 
 @dataclass
@@ -76,67 +50,6 @@ class RuleSet:
         return frozenset(names)
 
 
-def build(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence[str]] | None = None) -> RuleSet:
-    """Compile rule files; later files override earlier ones with the same rule id."""
-    loaded = load(files, placeholders)
-    out = RuleSet(broken=loaded.broken)
-    chosen: dict[str, Parsed] = {}
-    for rule in loaded.rules:
-        chosen[rule.ref.id] = rule
-    filters = _filters(loaded, out)
-    for rule in chosen.values():
-        _compile(rule, filters, out)
-    correlations = {str(o.data.get("id") or o.data.get("name") or o.file): o for o in loaded.others if o.kind == "correlation"}
-    out.correlations = list(correlations.values())
-    _silence_bases(out)
-    return out
-
-
-def _compile(rule: Parsed, filters: Sequence[tuple[Other, Parsed]], out: RuleSet) -> None:
-    try:
-        if rule.expr is None:
-            raise Blind(f"placeholder %{rule.unfilled}% has no values: fill the register or list of that name")
-        expr = all_of(rule.expr, *(f.expr for o, f in filters if f.expr is not None and _filtered(o, rule)))
-        mapped = field_map(rule.source).expr(expr)
-        out.rules.append(Rule(rule.ref, route(rule.source), mapped, rule.file, rule.source, rule.name))
-    except Blind as error:
-        out.blind.append(BlindRule(rule.ref.id, rule.ref.title, rule.file, str(error)))
-
-
-def _filters(loaded: Loaded, out: RuleSet) -> list[tuple[Other, Parsed]]:
-    """Filter documents as expressions, ANDed to the rules they name."""
-    from detectors.sigma.load import parse  # noqa: PLC0415  used once
-
-    found = []
-    for other in loaded.others:
-        if other.kind == "filter":
-            body = dict(other.data["filter"]) if isinstance(other.data["filter"], dict) else {}
-            body.pop("rules", None)
-            document = {"title": "filter", "logsource": other.data.get("logsource"), "detection": body}
-            parsed = parse(other.file, "", document, {})
-            if isinstance(parsed, Parsed):
-                found.append((other, parsed))
-            else:
-                out.broken += [replace(b, line=other.line) for b in parsed]
-    return found
-
-
-def _filtered(other: Other, rule: Parsed) -> bool:
-    names = other.data["filter"].get("rules", [])
-    return names == "any" or rule.ref.id in names or (bool(rule.name) and rule.name in names)
-
-
-def _silence_bases(out: RuleSet) -> None:
-    """Rules that a correlation uses give no alerts of their own unless it says `generate: true`."""
-    quiet: set[str] = set()
-    for other in out.correlations:
-        spec = other.data["correlation"]
-        if isinstance(spec, dict) and not spec.get("generate", False):
-            quiet.update(str(r) for r in spec.get("rules") or ())
-    if quiet:
-        out.rules = [replace(r, quiet=r.ref.id in quiet or (bool(r.name) and r.name in quiet)) for r in out.rules]
-
-
 def read(roots: Sequence[Path]) -> list[tuple[str, bytes]]:
     """(label, content) of every rule file below the roots."""
     out = []
@@ -156,6 +69,8 @@ def cached(roots: Sequence[Path], folder: Path | None, placeholders: Mapping[str
         if found is not None:
             found.fingerprint = key
             return found
+    from detectors.sigma.build import build  # noqa: PLC0415  pySigma is heavy; the cache does without
+
     rules = build(files, placeholders)
     rules.fingerprint = key
     if path is not None:

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from detectors.sigma.correlate import firings
-from detectors.sigma.load import Broken, Loaded, Parsed, load_file, parse
+from detectors.sigma.load import Loaded, Parsed, load_file, parse
+from detectors.sigma.model import Broken
 from domain.errors import UsageError
 from domain.query import TRUE
 from match import Entry, Matcher

@@ -1,0 +1,207 @@
+"""The Sigma detector: all rules over the chunks of a scan, then correlations over their hits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from detectors.base import Scanned
+from detectors.sigma import correlate, explain, second
+from detectors.sigma.ruleset import RuleSet
+from domain.alert import Entity, Finding, Reason
+from domain.event import EventBatch, Rows
+from store.base import Chunk, EventStore
+
+ABOUT: Final = (("host", "host.name"), ("ip", "source.ip"), ("user", "user.name"), ("client", "api.client.id"))
+"""What an alert is about: findings of one rule that share these values are one alert."""
+FALLBACK: Final = (("source", "thapcanh.source"),)
+RELATED: Final = (
+    ("ip", "destination.ip"), ("url", "url.path"), ("process", "process.executable"), ("file", "file.path"), ("user", "user.target.name"),
+    ("domain", "dns.question.name"),
+)  # fmt: skip
+KEEP: Final = 20_000
+"""Hits that a correlation remembers between scans; beyond it the oldest are shed, and it is said."""
+_EXPLAINED: Final = 500
+"""Findings of one scan that get reasons: enough for people, bounded for machines."""
+_MICRO: Final = 1_000_000
+
+
+@dataclass
+class _Group:
+    """Rows of one rule with the same entities, over all chunks of a scan."""
+
+    times: list[int]
+    ids: list[str]
+    related: set[Entity]
+    reasons: tuple[Reason, ...]
+    exercise: bool
+
+
+class SigmaDetector:
+    """One rule set. Findings depend on the events only, not on how they are cut into scans."""
+
+    name = "sigma"
+
+    def __init__(self, rules: RuleSet, *, retro: bool = False) -> None:
+        self.rules = rules
+        self._retro = retro
+        self._correlations = second.readable(rules)
+        self._users = second.users(rules, self._correlations)
+
+    def scan(self, chunks: Iterable[Chunk], state: Mapping[str, object], now: datetime, events: EventStore) -> Scanned:
+        """Findings on the new events; `state` carries the hits that correlations still need."""
+        groups: dict[tuple[int, tuple[Entity, ...], bool], _Group] = {}
+        fresh: dict[int, list[correlate.Hit]] = defaultdict(list)
+        for chunk in chunks:
+            for key, rows in self.rules.matcher.run(chunk):
+                number = int(str(key))
+                if number in self._users:
+                    self._collect(number, chunk, rows, fresh)
+                if not self.rules.rules[number].quiet:
+                    self._group(number, chunk, rows, groups)
+        findings = [self._finding(number, about, group) for (number, about, _), group in groups.items()]
+        more, kept, notes = self._correlate(fresh, state)
+        return Scanned(findings + more, kept, notes)
+
+    def _group(self, number: int, chunk: Chunk, rows: Rows, groups: dict[tuple[int, tuple[Entity, ...], bool], _Group]) -> None:
+        """Rows of one chunk by their entities: one pass over dictionary codes, Python only per distinct combination."""
+        ids = chunk.ids().take(pa.array(rows)).to_pylist()
+        times = _times(chunk, rows)
+        related, exercise = _columns(chunk, rows, RELATED), _flags(chunk, rows)
+        for about, places in _combinations(chunk, rows):
+            for flag in (False, True):
+                mine = places[exercise[places] == flag]
+                if not len(mine):
+                    continue
+                key = (number, about, flag)
+                group = groups.get(key)
+                if group is None:
+                    reasons = self._explain(number, chunk, int(rows[mine[0]])) if len(groups) < _EXPLAINED else ()
+                    group = groups[key] = _Group([], [], set(), reasons, flag)
+                group.times += times[mine].tolist()
+                group.ids += [ids[i].hex() for i in mine.tolist()]
+                group.related |= _entities(related, mine[:20])
+
+    def _explain(self, number: int, chunk: Chunk, row: int) -> tuple[Reason, ...]:
+        return explain.reasons(self.rules.rules[number].body, chunk.table([row]))
+
+    def _finding(self, number: int, about: tuple[Entity, ...], group: _Group) -> Finding:
+        order = sorted(range(len(group.ids)), key=lambda i: (group.times[i], group.ids[i]))
+        related = tuple(sorted(group.related - set(about)))[:20]
+        first, last = group.times[order[0]], group.times[order[-1]]
+        return Finding(
+            self.rules.rules[number].ref, about, _at(first), _at(last), len(order), tuple(group.ids[i] for i in order), group.reasons,
+            retro=self._retro, exercise=group.exercise, related=related,
+        )  # fmt: skip
+
+    def _collect(self, number: int, chunk: Chunk, rows: Rows, fresh: dict[int, list[correlate.Hit]]) -> None:
+        rule = self.rules.rules[number]
+        ids = chunk.ids().take(pa.array(rows)).to_pylist()
+        times = _times(chunk, rows)
+        for index, name in self._users[number]:
+            correlation = self._correlations[index]
+            names = second.mapped_fields(correlation, name, rule.source)
+            *groups, values = [correlate.texts(chunk, f, rows) if f else [None] * len(rows) for f in names]
+            for place, event in enumerate(ids):
+                key = [column[place] for column in groups]
+                if all(k is not None for k in key):
+                    order = int.from_bytes(event[:6], "big")
+                    hit = correlate.Hit(times[place] / _MICRO, order, name, tuple(map(str, key)), values[place], event.hex())
+                    fresh[index].append(hit)
+
+    def _correlate(self, fresh: Mapping[int, list[correlate.Hit]], state: Mapping[str, Any]) -> tuple[list[Finding], dict[str, Any], list[str]]:
+        """Episodes that hold at least one new hit. What is kept: hits within the timespan of the newest, for late events twice that."""
+        findings: list[Finding] = []
+        kept: dict[str, Any] = {}
+        notes: list[str] = []
+        for index, correlation in enumerate(self._correlations):
+            name = correlation.ref.id
+            old = [_hit(item) for item in state.get(name, ())]
+            known = {h.event for h in old}
+            new = [h for h in fresh.get(index, ()) if h.event not in known]
+            hits = sorted([*old, *new])
+            if new:
+                added = {h.event for h in new}
+                for episode in correlate.episodes(correlation, hits):
+                    if any(h.event in added for h in episode.events):
+                        findings.append(self._episode(correlation, episode))
+            horizon = hits[-1].at - 2 * correlation.seconds if hits else 0
+            left = [h for h in hits if h.at >= horizon]
+            if len(left) > KEEP:
+                notes.append(f"{correlation.ref.title}: {len(left) - KEEP} of {len(left)} remembered hits were shed, the oldest first")
+            kept[name] = [[h.at, h.order, h.rule, list(h.group), h.value, h.event] for h in left[-KEEP:]]
+        return findings, {k: v for k, v in kept.items() if v}, notes
+
+    def _episode(self, correlation: correlate.Correlation, episode: correlate.Episode) -> Finding:
+        about = tuple(sorted({Entity(_kind(n), v) for n, v in zip(correlation.group_by, episode.group, strict=True)}))
+        events = tuple(dict.fromkeys(h.event for h in episode.events))
+        values = {h.value for h in episode.events if h.value is not None}
+        reason = Reason(
+            correlation.type, str(len(values) if correlation.type.startswith("value") else len(events)),
+            expected=", ".join(f"{op} {limit:g}" for op, limit in correlation.conditions),
+        )  # fmt: skip
+        first, last = _at(int(episode.start * _MICRO)), _at(int(max(h.at for h in episode.events) * _MICRO))
+        return Finding(correlation.ref, about, first, last, len(events), events, (reason,), retro=self._retro)
+
+
+def _kind(name: str) -> str:
+    for kind, field in (*ABOUT, *RELATED):
+        if name == field:
+            return kind
+    return {"source.address": "ip", "user.target.name": "user"}.get(name, name.rpartition(".")[2])
+
+
+def _hit(item: Sequence[Any]) -> correlate.Hit:
+    at, order, rule, group, value, event = item
+    return correlate.Hit(at, order, rule, tuple(group), value, event)
+
+
+def _at(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / _MICRO, UTC)
+
+
+def _times(chunk: Chunk, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
+    column = chunk.table(rows.tolist(), ["@timestamp"])["@timestamp"]
+    return np.asarray(column.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
+
+
+def _flags(chunk: Chunk, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    column = chunk.column("thapcanh.exercise", rows)
+    if column is None:
+        return np.zeros(len(rows), np.bool_)
+    values = np.append(column.values.to_numpy(zero_copy_only=False).astype(np.bool_), False)  # noqa: FBT003  missing
+    return values[column.codes]
+
+
+Columns = list[tuple[str, np.ndarray[Any, np.dtype[np.int32]], list[str]]]
+
+
+def _columns(chunk: EventBatch, rows: Rows, wanted: Sequence[tuple[str, str]]) -> Columns:
+    out: Columns = []
+    for kind, name in wanted:
+        column = chunk.column(name, rows)
+        if column is not None:
+            out.append((kind, column.codes, [str(v) for v in column.values.to_pylist()]))
+    return out
+
+
+def _combinations(chunk: EventBatch, rows: Rows) -> Iterable[tuple[tuple[Entity, ...], np.ndarray[Any, Any]]]:
+    columns = _columns(chunk, rows, ABOUT) or _columns(chunk, rows, FALLBACK)
+    if not columns:
+        yield (), np.arange(len(rows))
+        return
+    stacked = np.stack([codes for _, codes, _ in columns], axis=1)
+    distinct, inverse = np.unique(stacked, axis=0, return_inverse=True)
+    for number, codes in enumerate(distinct.tolist()):
+        about = {Entity(kind, values[c]) for (kind, _, values), c in zip(columns, codes, strict=True) if c >= 0 and values[c]}
+        yield tuple(sorted(about)), np.flatnonzero(inverse.ravel() == number)
+
+
+def _entities(columns: Columns, places: np.ndarray[Any, Any]) -> set[Entity]:
+    return {Entity(kind, values[c]) for kind, codes, values in columns for c in np.unique(codes[places]).tolist() if c >= 0 and values[c]}

@@ -1,0 +1,24 @@
+"""Identity of a rule document."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from domain.alert import RuleRef
+
+
+def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
+    """Identity of a rule; the version is the hash of what it says."""
+    digest = hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str), digest_size=6).hexdigest()
+    return RuleRef(
+        id=str(data.get("id") or data.get("name") or f"unnamed-{digest}"),
+        title=str(data.get("title") or ""),
+        level=str(data.get("level") or "medium"),
+        version=digest,
+        tags=tuple(str(tag) for tag in data.get("tags") or ()),
+        kind=kind,
+    )

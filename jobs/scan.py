@@ -1,0 +1,148 @@
+"""`soc scan`: run the detectors over what arrived since the last scan. Safe to run twice, or from two machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from domain.errors import ConflictError, UsageError
+from domain.window import duration
+from jobs import retro, rulesets
+
+if TYPE_CHECKING:
+    from detectors.base import Detector
+    from jobs.runtime import Runtime
+
+STEP: Final = 1_000_000
+"""Events per commit: bounds what a crash can make us do again, and memory."""
+_TRIES: Final = 8
+
+
+@dataclass
+class ScanReport:
+    """What one scan did."""
+
+    events: int = 0
+    """New events seen by the Sigma rules."""
+    opened: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    silenced: int = 0
+    skipped: list[str] = field(default_factory=list)
+    """Detectors whose events another scan took first."""
+    notes: list[str] = field(default_factory=list)
+    rules: int = 0
+    blind: int = 0
+    broken: int = 0
+    retro: int = 0
+    """New or changed rules that were run over the past."""
+
+
+def scan(runtime: Runtime, progress: Callable[[str, int, int], None] | None = None) -> ScanReport:
+    """Every detector from its cursor to the head of the store; then the retro-hunts that new rules have queued."""
+    report = ScanReport()
+    store = runtime.store
+    head = store.events.head()
+    if store.coordination.cursor("sigma") < head or retro.changed(runtime):
+        _sigma(runtime, head, report, progress)
+    for detector in _anomaly(runtime):
+        _run(runtime, detector, head, report, progress)
+    return report
+
+
+def _sigma(runtime: Runtime, head: int, report: ScanReport, progress: Callable[[str, int, int], None] | None) -> None:
+    from detectors.sigma.detector import SigmaDetector  # matching is heavy
+
+    rules = rulesets.load(runtime)
+    report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)
+    start = runtime.store.coordination.cursor("sigma")
+    retro.queue(runtime, rules, start)
+    _run(runtime, SigmaDetector(rules), head, report, progress)
+    report.events = head - start
+    report.retro = retro.work(runtime, rules, lambda detector, upto: _over_past(runtime, detector, upto, report))
+
+
+def _anomaly(runtime: Runtime) -> list[Detector]:
+    from detectors.anomaly import detectors  # numpy is heavy
+
+    return detectors(expected(runtime))
+
+
+def expected(runtime: Runtime) -> Mapping[str, float]:
+    """Source id -> longest silence in seconds that its configuration declares normal."""
+    return {s.id: duration(s.expect_every).total_seconds() for s in runtime.config.sources if s.expect_every}
+
+
+def _run(
+    runtime: Runtime, detector: Detector, head: int, report: ScanReport, progress: Callable[[str, int, int], None] | None
+) -> None:  # fmt: skip
+    """One detector up to the head, in steps; each step is one atomic commit."""
+    store, now = runtime.store, runtime.clock.now()
+    start = store.coordination.cursor(detector.name)
+    once = start >= head
+    while start < head or once:
+        once = False
+        end = min(head, start + STEP)
+        state = store.coordination.state(detector.name)
+        if progress:
+            progress(detector.name, start, head)
+        scanned = detector.scan(store.events.scan(start, end), state, now, store.events)
+        report.notes += [n for n in scanned.notes if n not in report.notes]
+        if not scanned.findings and start == end and dict(scanned.state) == dict(state):
+            return
+        if not _commit(runtime, detector.name, (start, end), scanned, now, report):
+            report.skipped.append(detector.name)
+            return
+        start = end
+
+
+def _commit(runtime: Runtime, name: str, span: tuple[int, int], scanned: Any, now: datetime, report: ScanReport) -> bool:  # noqa: ANN401
+    """Fold the findings into alerts and move the cursor, all or nothing; an analyst who acts meanwhile makes us fold again."""
+    from detectors.triage import AlertIndex, triage
+
+    store = runtime.store
+    for attempt in range(_TRIES):
+        triaged = triage(scanned.findings, AlertIndex.load(store.records), now)
+        try:
+            if not store.coordination.commit_scan(name, *span, triaged.records, now, scanned.state, triaged.expect):
+                return False
+        except ConflictError:
+            if attempt == _TRIES - 1:
+                raise
+            continue
+        report.opened += triaged.opened
+        report.updated += triaged.updated
+        report.silenced += triaged.silenced
+        return True
+    return False
+
+
+def _over_past(runtime: Runtime, detector: Detector, upto: int, report: ScanReport) -> None:
+    """A retro-hunt: findings of new rules over events before the cursor."""
+    from detectors.triage import AlertIndex, triage
+
+    store, now = runtime.store, runtime.clock.now()
+    found = detector.scan(store.events.scan(0, upto), {}, now, store.events)
+    for attempt in range(_TRIES):
+        triaged = triage(found.findings, AlertIndex.load(store.records), now)
+        try:
+            store.records.append(triaged.records, now, triaged.expect)
+        except ConflictError:
+            if attempt == _TRIES - 1:
+                raise
+            continue
+        report.opened += triaged.opened
+        report.updated += triaged.updated
+        return
+
+
+def reaches(runtime: Runtime, report: ScanReport, level: str) -> bool:
+    """Whether a newly opened alert has this level or a higher one."""
+    from detectors.triage import AlertIndex
+    from domain import severity
+
+    if level not in severity.LEVELS:
+        raise UsageError(f"--fail-on {level}: {' | '.join(severity.LEVELS)}")
+    alerts = AlertIndex.load(runtime.store.records).alerts
+    return any(severity.rank(alerts[i].rule.level) >= severity.rank(level) for i in report.opened if i in alerts)
