@@ -16,6 +16,7 @@ from detectors.sigma import correlate, explain, second
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
 from domain.event import EventBatch, Rows
+from domain.query import fields_of
 from store.base import Chunk, EventStore
 
 ABOUT: Final = (("host", "host.name"), ("ip", "source.ip"), ("user", "user.name"), ("client", "api.client.id"))
@@ -89,7 +90,9 @@ class SigmaDetector:
                 group.related |= _entities(related, mine[:20])
 
     def _explain(self, number: int, chunk: Chunk, row: int) -> tuple[Reason, ...]:
-        return explain.reasons(self.rules.rules[number].body, chunk.table([row]))
+        body = self.rules.rules[number].body
+        names = fields_of(body)
+        return explain.reasons(body, _one(chunk, list(chunk.fields()) if "*" in names else sorted(names), row))
 
     def _finding(self, number: int, about: tuple[Entity, ...], group: _Group) -> Finding:
         order = sorted(range(len(group.ids)), key=lambda i: (group.times[i], group.ids[i]))
@@ -148,6 +151,16 @@ class SigmaDetector:
         )  # fmt: skip
         first, last = _at(int(episode.start * _MICRO)), _at(int(max(h.at for h in episode.events) * _MICRO))
         return Finding(correlation.ref, about, first, last, len(events), events, (reason,), retro=self._retro)
+
+
+def _one(chunk: Chunk, names: Sequence[str], row: int) -> pa.Table:
+    """One event with these fields, from the columns that matching has read."""
+    found: dict[str, pa.Array] = {}
+    for name in names:
+        column = chunk.column(name)
+        if column is not None and column.codes[row] >= 0:
+            found[name] = column.values.slice(int(column.codes[row]), 1)
+    return pa.table(found or {"event.kind": pa.array(["event"])})
 
 
 def _kind(name: str) -> str:
