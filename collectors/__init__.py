@@ -21,6 +21,7 @@ PARSERS: Final[dict[str, str]] = {
     "nginx": "collectors.parsers.nginx:PARSER",
     "apache": "collectors.parsers.apache:PARSER",
     "fortigate": "collectors.parsers.fortigate:PARSER",
+    "suricata": "collectors.parsers.suricata:PARSER",
     "linux_auth": "collectors.parsers.linux_auth:PARSER",
 }
 """Parser name -> "module:object". Order = priority of detection."""

@@ -146,7 +146,7 @@ def spread(column: pa.DictionaryArray, of: Callable[[str], Event], names: Sequen
     derived = [of(value) for value in column.dictionary.to_pylist()]
     out: dict[str, pa.Array] = {}
     for name in names:
-        values = [event.get(name) for event in derived]
+        values = [several(*v) if isinstance(v, list) else v for v in (event.get(name) for event in derived)]
         if not any(value is not None for value in values):
             continue
         if name.endswith("port"):

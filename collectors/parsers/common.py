@@ -252,7 +252,10 @@ def map_distinct(array: pa.Array, kind: pa.DataType, of: Callable[[str], object]
 
 def iso_times(stamps: pa.Array, tz: str) -> pa.Array:
     """ISO 8601 texts as timestamp[us, UTC]; null where it is none."""
-    default = zone(tz)
+    try:
+        return stamps.cast(TIME)
+    except pa.ArrowInvalid:
+        default = zone(tz)
     return pa.array([iso_instant(v, default) if v is not None else None for v in stamps.to_pylist()], TIME)
 
 
