@@ -174,17 +174,17 @@ def _step(state: StepState, record: RecordLike) -> StepState:
     return state
 
 
+_AFTER: Final[Mapping[str, tuple[str, ...]]] = {
+    "contain": ("preserve",), "eradicate": ("preserve",), "recover": ("contain", "eradicate"), "lessons": ("recover",),
+}  # fmt: skip
+"""Phase -> phases whose required steps come first: evidence before anything is changed, no recovery while the attacker can act."""
+
+
 def blockers(playbook: Playbook, run: Run, step: Step) -> list[str]:
-    """Ids of the steps that must be finished first: what it needs, and evidence before anything is changed."""
+    """Ids of the steps that must be finished first: what it needs, and the phases that come before its own."""
     before = list(step.needs)
-    if step.phase in ("contain", "eradicate"):
-        before += [s.id for s in playbook.steps if s.phase == "preserve" and s.required]
+    before += [s.id for s in playbook.steps if s.phase in _AFTER.get(step.phase, ()) and s.required]
     return [s for s in dict.fromkeys(before) if s != step.id and not run.finished(s)]
-
-
-def next_step(playbook: Playbook, run: Run) -> Step | None:
-    """The first open step that nothing blocks; None when all are finished."""
-    return next((s for s in playbook.steps if not run.finished(s.id) and not blockers(playbook, run, s)), None)
 
 
 def missing(playbook: Playbook, run: Run) -> list[str]:

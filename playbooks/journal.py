@@ -16,6 +16,7 @@ from domain import incident as inc
 from domain import run as runs
 from domain.errors import ConflictError, UsageError
 from domain.incident import Change, Incident
+from domain.registers import is_internal
 from domain.run import Run
 from playbooks.evidence import Vault, link
 from store.base import NewRecord, Record, Store
@@ -33,6 +34,8 @@ class Desk:
     """Folder that holds `evidence/`."""
     actor: str
     now: datetime
+    own: Callable[[str], bool] = is_internal
+    """Whether an address is the province's own (registers)."""
 
     def vault(self, incident: str) -> Vault:
         """The evidence folder of an incident."""

@@ -64,7 +64,7 @@ def _start(desk: Desk, incident_id: str, book: Playbook, source: bytes, values: 
         return open_run(desk, run_id), False
     if not seen.incident.is_open:
         raise UsageError(f"incident {incident_id} is {seen.incident.status}", hint=f"soc incident status {incident_id} investigating")
-    inputs = {**from_incident(book, seen.incident), **given}
+    inputs = {**from_incident(book, seen.incident, desk.own), **given}
     copy = desk.vault(incident_id).keep(f"playbook-{book.id}.yml", source, at=desk.now, by=desk.actor, note=f"{book.id} v{book.version}")
     changes = [] if _kept(seen.incident, copy.sha256) else [inc.evidence_added(copy)]
     begun = inc.step(run_id, book.id, ("", "", "started"))

@@ -17,6 +17,7 @@ from domain.clock import show_local
 from domain.errors import UsageError
 from domain.incident import Incident
 from domain.playbook import BUILTINS, Command, Input, Playbook
+from domain.registers import is_internal
 from domain.run import Run
 from domain.text import one_line
 from domain.window import TimeWindow
@@ -25,35 +26,27 @@ NAME: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 TERM: Final = re.compile(r"([\w@.*-]+(?:\|[\w]+)*):\{([a-z][a-z0-9_]*)\}")
 """`field:{input}`, `field|modifier:{input}`: the only place of a placeholder in a query."""
 MOMENT: Final = re.compile(r"(t0|now|step:[A-Za-z0-9_-]+)(?:([+-])(\d+)([mhd]))?")
-_V6: Final = ("::1/128", "fe80::/10", "fc00::/7")
-_INTERNAL: Final = tuple(
-    ipaddress.ip_network(n)
-    for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8", *_V6)
-)
 _UNIT: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _MAX_VALUES: Final = 50
 """Values of one input: more make a query nobody can read."""
 
 
-def from_incident(playbook: Playbook, incident: Incident) -> dict[str, tuple[str, ...]]:
-    """Inputs filled from the incident's entities, by type; an input without any is absent."""
+def from_incident(playbook: Playbook, incident: Incident, own: Callable[[str], bool] = is_internal) -> dict[str, tuple[str, ...]]:
+    """Inputs filled from the incident's entities, by type; an input without any is absent.
+
+    `own` tells the province's addresses, which never fill an input of scope `external`: they must not end on a block list.
+    """
     found = {}
     for name, spec in playbook.inputs.items():
-        values = [e.value for e in incident.entities if e.type == spec.entity and not problem(spec, e.value) and _in_scope(spec, e.value)]
+        fitting = [e.value for e in incident.entities if e.type == spec.entity and not problem(spec, e.value)]
+        values = [value for value in fitting if _in_scope(spec, value, own)]
         if values:
             found[name] = tuple(dict.fromkeys(values))[:_MAX_VALUES]
     return found
 
 
-def internal(value: str) -> bool:
-    """Whether an address belongs to a private, unique-local, link-local, shared or loopback range: never on a block list."""
-    address = ipaddress.ip_address(value)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in _INTERNAL if network.version == (mapped or address).version)
-
-
-def _in_scope(spec: Input, value: str) -> bool:
-    return not spec.scope or internal(value) == (spec.scope == "internal")
+def _in_scope(spec: Input, value: str, own: Callable[[str], bool]) -> bool:
+    return not spec.scope or own(value) == (spec.scope == "internal")
 
 
 def checked(playbook: Playbook, pairs: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
