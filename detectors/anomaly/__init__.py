@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from detectors.anomaly import login_burst, silence
+from detectors.anomaly import bulk, login_burst, silence, volume
 from detectors.anomaly.base import Model
 from detectors.base import Detector
 
@@ -15,6 +15,8 @@ Build: TypeAlias = Callable[[Mapping[str, float]], Detector]
 MODELS: Final[dict[str, tuple[Model, Build]]] = {
     "login_burst": (login_burst.MODEL, lambda _: login_burst.LoginBurst()),
     "silence": (silence.MODEL, silence.Silence),
+    "volume": (volume.MODEL, lambda _: volume.Volume()),
+    "bulk": (bulk.MODEL, lambda _: bulk.Bulk()),
 }
 """Model name -> what it is, how it is built."""
 
