@@ -24,14 +24,14 @@ def roots(runtime: Runtime, explicit: Sequence[str] = ()) -> list[Path]:
             if not Path(name).exists():
                 raise UsageError(f"no such rule file or folder: {name}")
         return [Path(name).resolve() for name in explicit]
-    packs = runtime.state_dir / "rules"
+    packs = runtime.packs or runtime.state_dir / "rules"
     imported = sorted(p for p in packs.iterdir() if p.is_dir()) if packs.is_dir() else []
     return [SHIPPED, *imported, *runtime.content("rules"), *runtime.content("filters")]
 
 
 def load(runtime: Runtime, explicit: Sequence[str] = ()) -> RuleSet:
     """The rule set, compiled or from the cache."""
-    from detectors.sigma.ruleset import cached  # noqa: PLC0415  pySigma is heavy
+    from detectors.sigma.ruleset import cached
 
     return cached(roots(runtime, explicit), cache_dir(runtime), placeholders(runtime))
 
@@ -39,8 +39,8 @@ def load(runtime: Runtime, explicit: Sequence[str] = ()) -> RuleSet:
 def cache_dir(runtime: Runtime) -> Path:
     """Where compiled rules are kept: beside the store when there is one, else in the user's cache folder."""
     if runtime.state_dir.is_dir():
-        return runtime.state_dir / "cache"
-    import os  # noqa: PLC0415  used once
+        return (runtime.packs.parent if runtime.packs else runtime.state_dir) / "cache"
+    import os
 
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "thapcanh"
 
@@ -49,7 +49,7 @@ def placeholders(runtime: Runtime) -> Mapping[str, Sequence[str]]:
     """Values of `%name%` from the registers; none when there are no registers."""
     if not runtime.content("registers"):
         return {}
-    from jobs.registers import load as registers  # noqa: PLC0415  only with registers
+    from jobs.registers import load as registers
 
     return registers(runtime).placeholders()
 

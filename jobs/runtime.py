@@ -23,6 +23,8 @@ class Runtime:
     clock: Clock = field(default_factory=SystemClock)
     data: str = ""
     """`--data DIR`: an embedded store there."""
+    packs: Path | None = None
+    """Folder of imported rule packs; None = `rules` beside the store."""
 
     @classmethod
     def open(cls, *, config: str = "", data: str = "", clock: Clock | None = None) -> Runtime:
@@ -32,7 +34,7 @@ class Runtime:
     @cached_property
     def store(self) -> Store:
         """The store that `--data` or `store.url` names."""
-        from store import open_store  # noqa: PLC0415  DuckDB and pyarrow are not needed by every command
+        from store import open_store
 
         return open_store(self.store_url, self.config.store)
 
