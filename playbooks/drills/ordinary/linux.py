@@ -73,7 +73,7 @@ def every_hour(world: World, rng: Random, at: float) -> list[Event]:
 
 
 def _unit(at: float, seconds: float, server: Server, name: str) -> list[Event]:
-    """systemd ran a timer's unit."""
+    """A timer's unit ran."""
     return [
         linux.syslog(at, server, "systemd[1]", f"Starting {name}..."),
         linux.syslog(at + seconds, server, "systemd[1]", f"Finished {name}."),
