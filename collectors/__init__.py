@@ -22,18 +22,29 @@ PARSERS: Final[dict[str, str]] = {
     "apache": "collectors.parsers.apache:PARSER",
     "fortigate": "collectors.parsers.fortigate:PARSER",
     "suricata": "collectors.parsers.suricata:PARSER",
+    "keycloak": "collectors.parsers.keycloak:PARSER",
+    "apigw": "collectors.parsers.apigw:PARSER",
     "linux_auth": "collectors.parsers.linux_auth:PARSER",
+    "linux_syslog": "collectors.parsers.linux_syslog:PARSER",
+    "json": "collectors.parsers.json:PARSER",
+    "kv": "collectors.parsers.kv:PARSER",
 }
 """Parser name -> "module:object". Order = priority of detection."""
 
-GENERIC: Final[tuple[str, ...]] = ()
-"""Parsers that get only what no other one claims, in the order of PARSERS."""
+GENERIC: Final[tuple[str, ...]] = ("json", "kv")
+"""Parsers that get only what no other one claims, in the order of PARSERS; kv only what no named program sent."""
+
+FALLBACK: Final = "linux_syslog"
+"""Parser of what a named program sent through syslog and nobody claims."""
 
 PROGRAMS: Final[dict[str, str]] = {
-    program: "linux_auth"
-    for program in (
-        "sshd sshd-session sudo su useradd userdel usermod groupadd groupdel groupmod passwd chpasswd chage gpasswd newusers login"
-        " systemd-logind polkitd pkexec runuser doas chfn chsh faillock unix_chkpwd pam"
-    ).split()
+    **dict.fromkeys(
+        (
+            "sshd sshd-session sudo su useradd userdel usermod groupadd groupdel groupmod passwd chpasswd chage gpasswd newusers login"
+            " systemd-logind polkitd pkexec runuser doas chfn chsh faillock unix_chkpwd pam"
+        ).split(),
+        "linux_auth",
+    ),
+    "kernel": "linux_syslog",
 }
 """Syslog program (lower case) -> parser that owns its messages, whatever they say."""

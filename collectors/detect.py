@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collectors import ENVELOPES, GENERIC, PARSERS, PROGRAMS
+from collectors import ENVELOPES, FALLBACK, GENERIC, PARSERS, PROGRAMS
 from collectors.base import Envelope, Parser, Payload
 from collectors.parsers.common import TIME, UNPARSED, Ints, Mask, constant, failed, merge, zone
 from domain import fields
@@ -176,6 +176,8 @@ def choose(payload: Payload, asked: str) -> list[tuple[str, Ints]]:
             owner[program[name]] = number
             free[program[name]] = False
     for name in _likely_first(payload.records, free):
+        if name == "kv":
+            _rest_of_syslog(payload, names.index(FALLBACK), owner, free)
         if not free.any():
             break
         _claim(payload, name, names.index(name), owner, free)
@@ -188,6 +190,15 @@ def _claim(payload: Payload, name: str, number: int, owner: Ints, free: Mask) ->
     mine = rows[parser_named(name).match(records)]
     owner[mine] = number
     free[mine] = False
+
+
+def _rest_of_syslog(payload: Payload, number: int, owner: Ints, free: Mask) -> None:
+    """What a named program sent and no parser knows is a system message."""
+    column = payload.outer.get("process.name")
+    if column is not None:
+        mine = free & pc.is_valid(column).to_numpy(zero_copy_only=False)
+        owner[mine] = number
+        free[mine] = False
 
 
 def _programs(payload: Payload) -> dict[str, Ints]:
