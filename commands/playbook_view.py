@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from commands.incident_view import left
@@ -12,11 +13,15 @@ from domain import duties
 from domain.clock import iso_local, show_local
 from domain.i18n import lang, t
 from domain.playbook import Command, Step, say
+from domain.run import blockers
 from domain.text import clean, one_line
 from jobs.respond_playbook import Answer, Deed, View, fill_commands, fill_letter, proposal, undo_commands
 
 ROWS = 15
 """Rows of an answer on the screen; the evidence file holds more."""
+WIDE = 70
+"""Characters of a cell on the screen."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 def out(lines: Iterator[str]) -> None:
@@ -43,6 +48,9 @@ def step_lines(deed: Deed, inputs: Mapping[str, Sequence[str]], also: Sequence[s
         for text in step.evidence:
             yield f"    ☐ {say(text, lang())}"
     yield from _approval_lines(deed)
+    waiting = blockers(view.book, view.run, step)
+    if waiting:
+        yield "  " + t("playbook.blocked", steps=" ".join(waiting))
     answer = " --answer …" if step.decision and not proposal(step, deed.answers) else ""
     yield "  " + t("playbook.next_commands", run=view.run.id, step=step.id, answer=answer)
     if also:
@@ -68,13 +76,13 @@ def _answer_lines(answer: Answer) -> Iterator[str]:
     yield ""
     yield "  " + t("playbook.question", ask=say(query.ask, lang()))
     if answer.missing:
-        yield "    " + t("playbook.not_run", why=one_line(answer.missing))
+        kind, _, value = answer.missing.partition(" ")
+        yield "    " + t("playbook.not_run", why=t(f"playbook.missing_{kind}", value=value))
         return
     yield "    " + t("playbook.query", text=one_line(answer.text, 400))
     at = show_local(answer.result.at) if answer.result else ""
     yield "    " + t("playbook.found", n=answer.count, at=at)
-    for row in answer.rows[:ROWS]:
-        yield "      " + one_line("  ".join(_cell(v) for k, v in row.items() if k != "event.id"), 220)
+    yield from _rows(answer)
     if len(answer.rows) > ROWS or answer.count > sum(int(r.get("count", 1)) for r in answer.rows):
         file = answer.result.file if answer.result else ""
         yield "      " + t("playbook.found_more", shown=min(ROWS, len(answer.rows)), n=answer.count, file=file)
@@ -85,8 +93,25 @@ def _answer_lines(answer: Answer) -> Iterator[str]:
         yield "    " + t("playbook.check_failed" if answer.failed else "playbook.check_ok")
 
 
+def _rows(answer: Answer) -> Iterator[str]:
+    """The first rows as aligned columns; what a row lacks is a dash, times are local."""
+    rows = answer.rows[:ROWS]
+    asked = [*answer.query.by, *(["bucket"] if answer.query.every else []), "count", "first", "last"]
+    names = asked if answer.query.by or answer.query.every else list(answer.query.fields)
+    names = [n for n in names or dict.fromkeys(k for row in rows for k in row) if any(row.get(n) is not None for row in rows)]
+    table = [[name.removeprefix("@") for name in names], *([_cell(row.get(name)) for name in names] for row in rows)] if rows else []
+    widths = [min(WIDE, max(len(row[n]) for row in table)) for n in range(len(names))] if table else []
+    for row in table:
+        yield ("      " + "  ".join(cell[:WIDE].ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+
+
 def _cell(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return one_line(", ".join(map(str, value)))
+    text = one_line(str(value))
+    return show_local(datetime.fromisoformat(text)) if _TIME.fullmatch(text) else text
 
 
 def _decision_lines(deed: Deed) -> Iterator[str]:

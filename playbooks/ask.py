@@ -12,14 +12,13 @@ import pyarrow as pa
 
 from domain import event
 from domain.clock import iso_local
-from domain.errors import UsageError
 from domain.grammar import parse
 from domain.incident import Incident
 from domain.playbook import Query
 from domain.query import Query as StoreQuery
 from domain.run import Result, Run
 from domain.window import TimeWindow
-from playbooks.values import fill_query, window
+from playbooks.values import absent, fill_query, window
 from store.base import EventStore
 
 
@@ -35,25 +34,30 @@ class Answer:
     rows: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     """Events or groups, at most `query.limit`."""
     missing: str = ""
-    """Why it could not run: which input has no value."""
+    """Why it could not run: `input NAMES` (they have no value), `window START` (it has not begun); empty when it ran."""
     result: Result | None = None
     """Where it is kept; None = not kept yet."""
 
     @property
     def failed(self) -> bool:
         """A verification that ran and did not find what it expects."""
-        if not self.query.expect or self.missing:
-            return False
-        return bool(self.count) != (self.query.expect == "some")
+        return bool(self.query.expect) and not self.missing and bool(self.count) != (self.query.expect == "some")
+
+    @property
+    def unverified(self) -> bool:
+        """A verification that failed, or that could not run."""
+        return self.failed or bool(self.query.expect and self.missing)
 
 
 def ask(events: EventStore, query: Query, incident: Incident, run: Run, now: datetime) -> Answer:
     """Run one query over the store. What cannot run says why instead of raising."""
-    try:
-        text = fill_query(query.query, run.inputs)
-    except UsageError as error:
-        return Answer(query, missing=str(error))
+    lacking = absent(query.query, run.inputs)
+    if lacking:
+        return Answer(query, missing=f"input {lacking}")
+    text = fill_query(query.query, run.inputs)
     span = window(query.start, query.end, incident, run, now)
+    if span is None:
+        return Answer(query, missing=f"window {query.start}")
     wanted = StoreQuery(where=parse(text), window=span, newest_first=False, limit=query.limit, fields=query.fields)
     if query.by or query.every:
         table = events.aggregate(StoreQuery(where=wanted.where, window=span), query.by, query.every)

@@ -46,11 +46,11 @@ def _done(desk: Desk, run_id: str, step_id: str, how: Doing) -> Deed:
     answers, fresh = answer_all(desk, view, step, refresh=verifying)
     option = _choose(step, answers, how.answer)
     run_changes, changes = keep_all(desk, view, step, fresh)
-    if any(a.failed for a in answers) and not (how.accept and how.note):
+    if any(a.unverified for a in answers) and not (how.accept and how.note):
         write(desk, view.case, changes, RunPart(run_id, view.run.records, run_changes))
         return Deed(open_run(desk, run_id), step, state, answers, failed=True)
     proposed = bool(option) and not how.answer
-    accepted = any(a.failed for a in answers)
+    accepted = any(a.unverified for a in answers)
     run_changes.append(runs.step_done(step.id, note=how.note, answer=option.value if option else "", proposed=proposed, accepted=accepted))
     more, effects = _effects(view, step, option, how.note)
     write(desk, view.case, [*changes, *effects], RunPart(run_id, view.run.records, [*run_changes, *more]))

@@ -124,10 +124,10 @@ def _placeholders(source: Source) -> None:
         loose = set(NAME.findall(TERM.sub("", text)))
         for name in sorted(loose):
             source.problem((*where, "query"), f"{{{name}}} must be the whole value of a term: field:{{{name}}}")
-        for field, name in TERM.findall(text):
+        for field, name, _ in TERM.findall(text):
             if field.endswith(("|re", "|cidr")):
                 source.problem((*where, "query"), f"{{{name}}} cannot fill {field}: a value from the logs must stay literal")
-        _known(source, (*where, "query"), [n for _, n in TERM.findall(text)], inputs)
+        _known(source, (*where, "query"), [n for _, n, _ in TERM.findall(text)], inputs)
     for where, step in _steps(source):
         for number, command in enumerate(step.get("commands", ())):
             names = NAME.findall(command["text"] + command.get("undo", ""))
@@ -150,7 +150,7 @@ def _query_texts(source: Source) -> None:
     samples = dict.fromkeys(source.data["inputs"], ("::1",))
     steps = {step["id"] for _, step in _steps(source)}
     for where, query in _queries(source):
-        if not {name for _, name in TERM.findall(query["query"])} - set(samples):
+        if not {name for _, name, _ in TERM.findall(query["query"])} - set(samples):
             _parses(source, (*where, "query"), query, samples)
         for key in ("start", "end"):
             match = MOMENT.fullmatch(query.get(key, "now"))

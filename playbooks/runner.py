@@ -139,20 +139,13 @@ def answer_all(desk: Desk, view: View, step: Step, *, refresh: bool = False) -> 
     for query in step.queries:
         kept = state.results.get(query.id)
         answer = None
-        if kept and not (refresh or kept.text != _text(view, query.query)):
+        if kept and not (refresh or kept.text != fill_query(query.query, view.run.inputs)):
             answer = read_back(query, kept, vault.read(kept.file))
         if answer is None:
             answer = ask(desk.store.events, query, view.incident, view.run, desk.now)
             fresh += [answer] if not answer.missing else []
         answers.append(answer)
     return answers, fresh
-
-
-def _text(view: View, template: str) -> str:
-    try:
-        return fill_query(template, view.run.inputs)
-    except UsageError:
-        return ""
 
 
 def _store(desk: Desk, view: View, step: Step, answers: Sequence[Answer]) -> View:

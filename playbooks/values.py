@@ -23,8 +23,8 @@ from domain.text import one_line
 from domain.window import TimeWindow
 
 NAME: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-TERM: Final = re.compile(r"([\w@.*-]+(?:\|[\w]+)*):\{([a-z][a-z0-9_]*)\}")
-"""`field:{input}`, `field|modifier:{input}`: the only place of a placeholder in a query."""
+TERM: Final = re.compile(r"([\w@.*-]+(?:\|[\w]+)*):\{([a-z][a-z0-9_]*)(\??)\}")
+"""`field:{input}`, `field|modifier:{input}`: the only place of a placeholder in a query. `{input?}` may be unknown: false then."""
 MOMENT: Final = re.compile(r"(t0|now|step:[A-Za-z0-9_-]+)(?:([+-])(\d+)([mhd]))?")
 _UNIT: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _MAX_VALUES: Final = 50
@@ -73,14 +73,23 @@ def problem(spec: Input, value: str) -> str:
     return ""
 
 
+def absent(template: str, inputs: Mapping[str, Sequence[str]]) -> str:
+    """Names of the inputs that the query needs and that have no value; "" when it can run."""
+    terms = TERM.findall(template)
+    lacking = [name for _, name, maybe in terms if not inputs.get(name) and not maybe]
+    choice = [name for _, name, maybe in terms if maybe]
+    if not lacking and choice and not any(inputs.get(name) for name in choice):
+        lacking = choice
+    return ", ".join(dict.fromkeys(lacking))
+
+
 def fill_query(template: str, inputs: Mapping[str, Sequence[str]]) -> str:
-    """The query with values as quoted literals; several values of an input become an `or`. UsageError names the input that is missing."""
-    absent = [name for _, name in TERM.findall(template) if not inputs.get(name)]
-    if absent:
-        raise UsageError(f"no value for {', '.join(dict.fromkeys(absent))}", hint=f"--set {absent[0]}=VALUE")
+    """The query with values as quoted literals; several values of an input become an `or`. An input without value makes its term false."""
 
     def term(match: re.Match[str]) -> str:
-        values = [quote(value) for value in inputs[match[2]]]
+        values = [quote(value) for value in inputs.get(match[2], ())]
+        if not values:
+            return "not *"
         return f"{match[1]}:{values[0]}" if len(values) == 1 else f"{match[1]}:({' or '.join(values)})"
 
     return TERM.sub(term, template)
@@ -95,20 +104,24 @@ def quote(value: str) -> str:
     return '"' + re.sub(r'(["\\*?])', r"\\\1", value) + '"'
 
 
-def window(start: str, end: str, incident: Incident, run: Run | None, now: datetime) -> TimeWindow:
-    """The window of a query; `step:X` before X was done counts from T0. Never empty: at least one second."""
+def window(start: str, end: str, incident: Incident, run: Run, now: datetime) -> TimeWindow | None:
+    """The window of a query; None when it has not begun: it counts from a step that is not finished, or from a moment to come."""
     first, last = (_moment(text, incident, run, now) for text in (start, end))
+    if first is None or last is None or first >= now:
+        return None
     return TimeWindow(min(first, last), max(last, first + timedelta(seconds=1)))
 
 
-def _moment(text: str, incident: Incident, run: Run | None, now: datetime) -> datetime:
+def _moment(text: str, incident: Incident, run: Run, now: datetime) -> datetime | None:
     match = MOMENT.fullmatch(text)
     if match is None:
         raise UsageError(f"not a moment: {text}", hint="t0-24h | now | step:C1+5m")
     anchor, sign, number, unit = match.groups()
-    at = now if anchor == "now" else incident.t0
-    if anchor.startswith("step:") and run is not None:
-        at = run.state(anchor.removeprefix("step:")).at or incident.t0
+    at: datetime | None = now if anchor == "now" else incident.t0
+    if anchor.startswith("step:"):
+        at = run.state(anchor.removeprefix("step:")).at
+    if at is None:
+        return None
     shift = int(number) * _UNIT[unit] if number else timedelta()
     return at - shift if sign == "-" else at + shift
 
