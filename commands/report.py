@@ -55,6 +55,6 @@ def report(
 def _list(form: str) -> None:
     from reports import KINDS  # noqa: PLC0415
 
-    headers = [t("report.kind"), t("report.subject"), t("report.built"), t("report.what")]
+    headers = [t("report.kind"), t("report.about"), t("report.built"), t("report.what")]
     rows = [(k.name, t(f"report.subject_{k.subject}"), t("report.yes" if k.module else "report.not_yet"), t(f"report.kind_{k.name.replace('-', '_')}")) for k in KINDS.values()]
     show(headers, rows, form, keys=("kind", "subject", "built", "what"))

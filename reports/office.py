@@ -41,9 +41,10 @@ class Paper:
 
     @property
     def code(self) -> str:
-        """`BC-STTTT`, or `STTTT` for an official letter: what stands behind the number."""
+        """`BC-STTTT`, or `STTTT-CNTT` (with the drafting office) for an official letter: what stands behind the number."""
         agency = self.organisation.agency.abbreviation or "…"
-        return f"{self.symbol}-{agency}" if self.symbol else agency
+        drafter = self.organisation.archive.rpartition(",")[2].strip()
+        return f"{self.symbol}-{agency}" if self.symbol else f"{agency}-{drafter}" if drafter else agency
 
     @property
     def full_number(self) -> str:

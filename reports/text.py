@@ -12,8 +12,6 @@ from domain.text import clean
 LANG: Final = "vi"
 _LONG: Final = 4000
 """Characters of one text before it is cut and says so."""
-_TOKEN: Final = re.compile(r"\S{17,}")
-"""Words that may not fit a cell; an IPv4 address is shorter."""
 
 
 def vi(key: str, /, **values: object) -> str:
@@ -26,6 +24,6 @@ def harmless(document: Document) -> Document:
     return map_text(document, lambda text: clean(text, _LONG))
 
 
-def breakable(text: str, every: int = 8) -> str:
-    """Long words may break: a zero-width space every few characters (PDF; Word and browsers do it by themselves)."""
-    return _TOKEN.sub(lambda m: "\u200b".join(m[0][i : i + every] for i in range(0, len(m[0]), every)), text)
+def breakable(text: str, longer: int, every: int) -> str:
+    """Words longer than `longer` may break every few characters: marked by a zero-width space (PDF; Word and browsers need no help)."""
+    return re.sub(rf"\S{{{longer + 1},}}", lambda m: "\u200b".join(m[0][i : i + every] for i in range(0, len(m[0]), every)), text)

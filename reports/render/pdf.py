@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import typst
 
-from domain.document import Chart, Document, Letterhead, Title, caps, map_text
+from domain.document import Block, Chart, Document, Letterhead, Table, Title, caps, map_text
 from reports import charts, layout
 from reports.fonts import FOLDER, drawable
 from reports.render.blocks import as_data
@@ -24,9 +24,15 @@ _TEMPLATE: Final = Path(__file__).parent / "document.typ"
 
 def render(document: Document) -> bytes:
     """The file; characters that the fonts lack are printed as ‹U+...›."""
-    document = map_text(document, lambda text: breakable(drawable(text)))
-    data = {"blocks": [as_data(b, _extra(b)) for b in document.blocks], **_about(document)}
+    blocks = [_fitting(map_text(b, drawable)) for b in document.blocks]
+    data = {"blocks": [as_data(b, _extra(b)) for b in blocks], **_about(document)}
     return _compile(_TEMPLATE.read_bytes(), data, document.at)
+
+
+def _fitting(block: Block) -> Block:
+    """Long words may break: soon in the cells of a table, late in lines of text. An IPv4 address never does."""
+    longer, every = (16, 8) if isinstance(block, Table) else (48, 16)
+    return map_text(block, lambda text: breakable(text, longer, every))
 
 
 def png(chart: Chart, ppi: float = 200.0) -> bytes:
@@ -51,7 +57,7 @@ def _extra(block: Any) -> dict[str, Any]:
 
 def _about(document: Document) -> dict[str, Any]:
     return {
-        "title": document.title.replace("\u200b", ""), "author": document.author.replace("\u200b", ""), "lang": document.lang,
+        "title": drawable(document.title), "author": drawable(document.author), "lang": document.lang,
         "font": layout.PDF_FONT, "layout": {k.lower(): v for k, v in vars(layout).items() if k.isupper()},
     }  # fmt: skip
 
