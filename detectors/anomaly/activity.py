@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from detectors.anomaly.base import SECOND, Ints, names, times, where
+from detectors.anomaly.base import SECOND, Ints, dated, exercise_rows, names, times, where
 from store.base import Chunk
 
 SLOT: Final = 10 * SECOND
@@ -33,20 +33,32 @@ class Heard:
 
 
 def hear(chunks: Iterable[Chunk]) -> dict[Key, Heard]:
-    """Everything heard in these chunks; events that are evidence of an incident are history, not signs of life."""
-    slots: dict[Key, list[Ints]] = {}
-    edges: dict[Key, tuple[int, int, int, bool]] = {}
+    """Everything heard in these chunks. Unparsed records are signs of life only of who sends nothing else: their time is their arrival."""
+    parsed, unparsed = _Heard(), _Heard()
     for chunk in chunks:
         if chunk.rows:
-            _chunk(chunk, slots, edges)
-    return {key: Heard(np.unique(np.concatenate(parts)), *edges[key]) for key, parts in slots.items()}
+            live = dated(chunk)
+            _chunk(chunk, np.flatnonzero(live), parsed)
+            if not live.all():
+                broken = where(chunk.column("event.kind"), chunk.rows, "pipeline_error".__eq__)
+                _chunk(chunk, np.flatnonzero(broken), unparsed)
+    return {**unparsed.keys(), **parsed.keys()}
 
 
-def _chunk(chunk: Chunk, slots: dict[Key, list[Ints]], edges: dict[Key, tuple[int, int, int, bool]]) -> None:
-    live = np.flatnonzero(~where(chunk.column("thapcanh.incident"), chunk.rows, bool))
+@dataclass
+class _Heard:
+    slots: dict[Key, list[Ints]] = field(default_factory=dict)
+    edges: dict[Key, tuple[int, int, int, bool]] = field(default_factory=dict)
+
+    def keys(self) -> dict[Key, Heard]:
+        """By key."""
+        return {key: Heard(np.unique(np.concatenate(parts)), *self.edges[key]) for key, parts in self.slots.items()}
+
+
+def _chunk(chunk: Chunk, live: Ints, out: _Heard) -> None:
     source, sources = names(chunk.column("thapcanh.source"), chunk.rows)
     host, hosts = names(chunk.column("host.name"), chunk.rows)
-    exercise = where(chunk.column("thapcanh.exercise"), chunk.rows, lambda v: v.lower() == "true")
+    exercise = exercise_rows(chunk)
     moments, arrivals = times(chunk)[live], times(chunk, field="event.ingested")[live]
     for codes, whole in ((source[live], True), (source[live] * len(hosts) + host[live], False)):
         order = np.lexsort((moments, codes))
@@ -55,9 +67,9 @@ def _chunk(chunk: Chunk, slots: dict[Key, list[Ints]], edges: dict[Key, tuple[in
             code, rows = int(codes[order[start]]), order[start:end]
             key = (sources[code], "") if whole else (sources[code // len(hosts)], hosts[code % len(hosts)])
             if key[0] and (whole or key[1]):
-                slots.setdefault(key, []).append(np.unique(moments[rows] // SLOT))
+                out.slots.setdefault(key, []).append(np.unique(moments[rows] // SLOT))
                 last = int(rows[-1])
-                _edge(edges, key, (int(moments[last]), int(arrivals[last]), int(arrivals[rows].min()), bool(exercise[live[last]])))
+                _edge(out.edges, key, (int(moments[last]), int(arrivals[last]), int(arrivals[rows].min()), bool(exercise[live[last]])))
 
 
 def _edge(edges: dict[Key, tuple[int, int, int, bool]], key: Key, seen: tuple[int, int, int, bool]) -> None:

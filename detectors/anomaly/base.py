@@ -70,6 +70,17 @@ def where(column: Column | None, rows: int, test: Callable[[str], bool]) -> Mask
     return picked
 
 
+def dated(chunk: Chunk) -> Mask:
+    """Rows that tell when they happened: evidence of an incident is history, and an unparsed record bears the time of its arrival."""
+    broken = where(chunk.column("event.kind"), chunk.rows, "pipeline_error".__eq__)
+    return ~broken & ~where(chunk.column("thapcanh.incident"), chunk.rows, bool)
+
+
+def exercise_rows(chunk: Chunk) -> Mask:
+    """Rows of an exercise."""
+    return where(chunk.column("thapcanh.exercise"), chunk.rows, lambda v: v.lower() == "true")
+
+
 def names(column: Column | None, rows: int) -> tuple[Ints, list[str]]:
     """Codes of each row into a list of texts; the last text is "" and stands for missing."""
     if column is None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.anomaly.base import DAY, HOUR, Ints, Mask, Model, at, is_value, query_text, reason, rule, times, where
+from detectors.anomaly.base import DAY, HOUR, Ints, Mask, Model, at, dated, exercise_rows, is_value, query_text, reason, rule, times, where
 from detectors.anomaly.evidence import peak
 from detectors.anomaly.tally import Key, Numbers, Tally, add, column, numbers
 from detectors.base import Scanned
@@ -142,8 +142,7 @@ def _first(tallies: Mapping[str, Mapping[Key, Tally]]) -> int:
 
 
 def _count(chunk: Chunk, tallies: dict[str, dict[Key, Tally]]) -> None:
-    live = ~where(chunk.column("thapcanh.incident"), chunk.rows, bool)
-    exercise = where(chunk.column("thapcanh.exercise"), chunk.rows, lambda v: v.lower() == "true")
+    live, exercise = dated(chunk), exercise_rows(chunk)
     hours = times(chunk) // HOUR
     client, user = column(chunk, "api.client.id"), column(chunk, "user.name")
     sums = [numbers(chunk.column("api.records"), chunk.rows), _received(chunk)]
