@@ -186,7 +186,7 @@ def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
         yield from _lines(label, lines, line, context)
         line += len(lines)
     if rest:
-        yield from _lines(label, [rest], line, context)
+        yield from _lines(label, rest.split(b"\n"), line, context)
 
 
 def _lines(label: str, lines: list[bytes], first: int, context: _Context) -> Iterator[RawBatch]:

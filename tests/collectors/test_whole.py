@@ -1,0 +1,80 @@
+"""Whole files: text, compressed, archives, EVTX; numbers that people can find again; damage that is told, not raised."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from collectors import whole
+
+
+def read(path: Path) -> tuple[list[tuple[str, int, bytes]], list[whole.Problem]]:
+    problems: list[whole.Problem] = []
+    out = []
+    for file, label in whole.files(path):
+        for batch in whole.batches(file, label, 0, problems.append):
+            out += [(batch.source, p, r) for p, r in zip(batch.positions.tolist(), batch.records.to_pylist(), strict=True)]
+    return out, problems
+
+
+def test_lines_keep_their_numbers_without_line_ends_and_empty_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"one\r\n\n\x00two\xff\nlast")
+    assert read(tmp_path / "a.log") == ([("a.log", 0, b"one"), ("a.log", 2, b"\x00two\xff"), ("a.log", 3, b"last")], [])
+
+
+def test_folders_give_relative_paths(tmp_path: Path) -> None:
+    (tmp_path / "x" / "y").mkdir(parents=True)
+    (tmp_path / "x" / "y" / "b.log").write_bytes(b"b\n")
+    (tmp_path / "a.log").write_bytes(b"a\n")
+    assert read(tmp_path)[0] == [("a.log", 0, b"a"), ("x/y/b.log", 0, b"b")]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_compressed(tmp_path: Path, pack: object) -> None:
+    (tmp_path / "f").write_bytes(pack(b"1\n2\n"))  # type: ignore[operator]
+    assert read(tmp_path / "f")[0] == [("f", 0, b"1"), ("f", 1, b"2")]
+
+
+def test_archive_members_are_named_and_never_become_paths(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("../../evil.log", "z\n")
+    with tarfile.open(tmp_path / "t.tar.xz", "w:xz") as packed:
+        info = tarfile.TarInfo("d/m.log")
+        info.size = 2
+        packed.addfile(info, io.BytesIO(b"t\n"))
+    assert read(tmp_path)[0] == [("t.tar.xz!d/m.log", 0, b"t"), ("z.zip!../../evil.log", 0, b"z")]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.tar.xz", "z.zip"]
+
+
+def test_utf16_with_mark(tmp_path: Path) -> None:
+    (tmp_path / "u.log").write_bytes(b"\xff\xfe" + "Đỗ\nVăn\n".encode("utf-16-le"))
+    assert [r for _, _, r in read(tmp_path / "u.log")[0]] == ["Đỗ".encode(), "Văn".encode()]
+
+
+def test_a_line_beyond_the_limit_is_told_and_the_next_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "big.log").write_bytes(b"before\n" + b"x" * (whole.MAX_LINE + 9_000_000) + b"\nafter\n")
+    records, problems = read(tmp_path / "big.log")
+    assert records == [("big.log", 0, b"before"), ("big.log", 2, b"after")]
+    assert problems == [whole.Problem("big.log", f"line 1: {whole.MAX_LINE + 9_000_000} bytes exceed the limit of {whole.MAX_LINE}")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("cut.gz", gzip.compress(b"x" * 100_000)[:60]), ("bad.zip", b"PK\x03\x04" + b"\x00" * 50), ("cut.evtx", b"ElfFile\x00" + b"\x00" * 4088), ("h.evtx", b"ElfFile\x00")],
+)
+def test_damage_is_told(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    records, problems = read(tmp_path / name)
+    assert records == [] or name == "cut.gz"
+    assert [p.source for p in problems] == [name] or (name == "cut.evtx" and not problems)
+
+
+def test_empty_files_are_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty.evtx").write_bytes(b"")
+    assert read(tmp_path / "empty.evtx") == ([], [])
