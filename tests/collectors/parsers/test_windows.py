@@ -1,0 +1,124 @@
+"""Windows events: three JSON shapes of the same event give the same columns; what readers lose is restored; hostile input."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collectors.base import Payload
+from collectors.parsers.windows import PARSER
+from domain.event import row
+
+ARRIVAL = 1_794_700_800_000_000
+EVTX = {
+    "Event": {
+        "System": {
+            "Provider": {"#attributes": {"Name": "Microsoft-Windows-Sysmon", "Guid": "5770385F-C22A-43E0-BF4C-06F5698FFBD9"}},
+            "EventID": 1, "Version": 5, "Level": 4, "Task": 1, "Opcode": 0, "Keywords": "0x8000000000000000",
+            "TimeCreated": {"#attributes": {"SystemTime": "2026-11-14T01:02:03.456789Z"}}, "EventRecordID": 7,
+            "Execution": {"#attributes": {"ProcessID": 1768, "ThreadID": 2272}}, "Channel": "Microsoft-Windows-Sysmon/Operational",
+            "Computer": "MAY01.tinh.example", "Security": {"#attributes": {"UserID": "S-1-5-18"}},
+        },
+        "EventData": {
+            "UtcTime": "2026-11-14 01:02:03.456", "ProcessGuid": "DFAE8213-9310-5CE1-0000-0010EABA0A00", "ProcessId": 2728,
+            "Image": "C:\\Windows\\System32\\cmd.exe", "CommandLine": "cmd /c whoami", "User": "TINH\\đỗ.văn",
+            "ParentImage": "C:\\inetpub\\w3wp.exe", "TerminalSessionId": 2,
+        },
+    }
+}  # fmt: skip
+FLAT = {
+    "EventTime": "2026-11-14 08:02:03", "SourceName": "Microsoft-Windows-Sysmon", "ProviderGuid": "{5770385F-C22A-43E0-BF4C-06F5698FFBD9}",
+    "EventID": 1, "Channel": "Microsoft-Windows-Sysmon/Operational", "Hostname": "MAY01.tinh.example", "RecordNumber": 7,
+    "Image": "C:\\Windows\\System32\\cmd.exe", "CommandLine": "cmd /c whoami", "User": "TINH\\đỗ.văn", "ParentImage": "C:\\inetpub\\w3wp.exe",
+    "ProcessGuid": "{dfae8213-9310-5ce1-0000-0010eaba0a00}", "ProcessId": "2728", "TerminalSessionId": "2", "host": "relay", "port": 5,
+}  # fmt: skip
+BEAT = {
+    "@timestamp": "2026-11-14T01:02:03.456Z", "event": {"code": "1"}, "host": {"name": "MAY01.tinh.example"},
+    "winlog": {"channel": "Microsoft-Windows-Sysmon/Operational", "provider_name": "Microsoft-Windows-Sysmon", "computer_name": "MAY01.tinh.example",
+               "event_id": "1", "record_id": 7, "event_data": EVTX["Event"]["EventData"]},
+}  # fmt: skip
+COMMON = (
+    "event.code", "winlog.channel", "winlog.provider_name", "host.name", "winlog.event_data.Image", "winlog.event_data.CommandLine",
+    "winlog.event_data.ProcessGuid", "process.executable", "process.name", "process.command_line", "process.pid", "process.parent.executable",
+    "user.name", "user.domain", "event.category", "event.type", "event.dataset", "event.module", "winlog.event_data.TerminalSessionId",
+)  # fmt: skip
+
+
+def parse(*events: Any, wanted: frozenset[str] | None = None) -> pa.Table:
+    texts = [e if isinstance(e, str) else json.dumps(e) for e in events]
+    return PARSER.parse(Payload(pa.array(texts, pa.string()), np.full(len(texts), ARRIVAL, np.int64), wanted=wanted))
+
+
+def test_three_shapes_of_one_event_agree() -> None:
+    events = [row(parse(shape), 0) for shape in (EVTX, FLAT, BEAT)]
+    for name in COMMON:
+        assert len({str(e.get(name)) for e in events}) == 1, name
+        assert events[0].get(name) is not None, name
+    assert events[0]["user.name"] == "đỗ.văn"
+    assert events[0]["winlog.event_data.ProcessGuid"] == "{dfae8213-9310-5ce1-0000-0010eaba0a00}"
+
+
+@pytest.mark.parametrize(
+    ("event", "at"),
+    [
+        (EVTX, "2026-11-14T01:02:03.456Z"),
+        (FLAT, "2026-11-14T01:02:03.000Z"),
+        ({**FLAT, "EventTime": "2026-11-14 08:02:03", "TimeCreated": "2026-11-14T01:02:04Z"}, "2026-11-14T01:02:04.000Z"),
+    ],
+)
+def test_time_is_utc_where_it_says_so_and_local_otherwise(event: dict[str, Any], at: str) -> None:
+    assert row(parse(event), 0)["@timestamp"] == at
+
+
+def test_user_data_and_unnamed_data_are_read() -> None:
+    system = {**EVTX["Event"]["System"], "Channel": "Security", "EventID": {"#attributes": {"Qualifiers": 1}, "#text": 1102}}
+    cleared = {"Event": {"System": system, "UserData": {"LogFileCleared": {"#attributes": {"xmlns": "x"}, "SubjectUserName": "quản.trị"}}}}
+    unnamed = {"Event": {"System": EVTX["Event"]["System"], "EventData": {"Data": {"#text": ["root", "10.0.0.1"]}}}}
+    table = parse(cleared, unnamed)
+    assert row(table, 0)["winlog.event_data.SubjectUserName"] == "quản.trị"
+    assert row(table, 0)["event.action"] == "audit-log-cleared"
+    assert row(table, 1)["winlog.event_data.Data"] == ["root", "10.0.0.1"]
+
+
+def test_a_logon_names_the_target_and_its_address() -> None:
+    data = {"SubjectUserName": "-", "TargetUserName": "an", "TargetDomainName": "TINH", "IpAddress": "2001:db8::7", "IpPort": "0", "LogonType": 3}
+    event = {"Event": {"System": {**EVTX["Event"]["System"], "Channel": "Security", "EventID": 4625}, "EventData": data}}
+    found = row(parse(event), 0)
+    assert (found["user.name"], found["source.ip"], found["event.outcome"], found["winlog.logon.type"]) == ("an", "2001:db8::7", "failure", "3")
+
+
+def test_only_wanted_columns_are_given() -> None:
+    table = parse(FLAT, EVTX, wanted=frozenset({"event.code", "winlog.event_data.Image"}))
+    assert sorted(table.column_names) == ["event.code", "winlog.event_data.Image"]
+
+
+def test_what_is_no_windows_event_is_a_failed_row_in_its_place() -> None:
+    table = parse("{broken", FLAT, "[1]", json.dumps({"Event": {"System": 5}}))
+    kinds = [row(table, n)["event.kind"] for n in range(4)]
+    assert kinds == ["pipeline_error", "event", "pipeline_error", "pipeline_error"]
+    assert row(table, 0)["message"] == "{broken"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda c: st.lists(c, max_size=3) | st.dictionaries(st.text(max_size=6), c, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([EVTX, FLAT, BEAT]), min_size=1, max_size=4), st.data())
+def test_odd_values_never_raise_and_rows_stay_in_place(shapes: list[dict[str, Any]], data: st.DataObject) -> None:
+    texts = []
+    for shape in shapes:
+        event = json.loads(json.dumps(shape))
+        part = event["Event"]["EventData"] if "Event" in event else event
+        part[data.draw(st.sampled_from(["Image", "User", "ProcessId", "EventID", "@timestamp", "Data", "Thêm"]))] = data.draw(json_values)
+        texts.append(json.dumps(event))
+    assert parse(*texts).num_rows == len(texts)
