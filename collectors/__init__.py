@@ -7,11 +7,17 @@ from typing import Final
 SOURCES: Final[dict[str, str]] = {
     "file": "collectors.file:Files",
     "evtx": "collectors.file:Files",
+    "beats": "collectors.envelopes.beats:ENVELOPE",
+    "journald": "collectors.envelopes.journald:ENVELOPE",
+    "container": "collectors.envelopes.container:ENVELOPE",
     "syslog": "collectors.spooled:Spooled",
 }
 """Source type -> "module:class" of its Collector."""
 
 ENVELOPES: Final[dict[str, str]] = {
+    "beats": "collectors.envelopes.beats:ENVELOPE",
+    "journald": "collectors.envelopes.journald:ENVELOPE",
+    "container": "collectors.envelopes.container:ENVELOPE",
     "syslog": "collectors.envelopes.syslog:ENVELOPE",
 }
 """Envelope name -> "module:object". Order = from the outside in; each is stripped at most once."""
