@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,18 +18,20 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 @app.command(help=t("register.help_check"))
 def check() -> None:
     """All problems with file and line; exit 4 when there is one."""
-    from jobs.registers import read  # noqa: PLC0415
+    from jobs.registers import read
 
     loaded = read(open_runtime().content("registers"))
     counts = {kind: len(found) for kind, found in loaded.entries.items()}
     if OPTIONS.json:
-        emit({"files": [str(f) for f in loaded.files], "entries": counts, "problems": [{"file": p.file, "line": p.line, "text": p.text} for p in loaded.problems]})
+        problems = [{"file": p.file, "line": p.line, "text": p.text} for p in loaded.problems]
+        emit({"files": [str(f) for f in loaded.files], "entries": counts, "problems": problems})
     if loaded.problems:
         raise ContentError("\n".join(str(p) for p in loaded.problems), where=t("register.problems", n=len(loaded.problems)))
     if not loaded.files:
         say(t("register.none"))
     else:
-        say(t("register.fine", files=len(loaded.files), **counts))
+        values: dict[str, Any] = {"files": len(loaded.files), **counts}
+        say(t("register.fine", **values))
 
 
 @app.command("import", help=t("register.help_import"))
@@ -39,25 +41,28 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=t("register.help_dry"))] = False,
 ) -> None:
     """Replace the earlier import of the same register by this file; nothing happens when something is wrong with it."""
-    from jobs.register_import import bring  # noqa: PLC0415
+    from jobs.register_import import bring
 
     done = bring(open_runtime(), file, kind, dry=dry_run)
     if OPTIONS.json:
         emit({
-            "register": done.kind, "file": str(done.path), "added": list(done.added), "changed": list(done.changed), "removed": list(done.removed),
-            "unchanged": done.unchanged, "written": not dry_run,
+            "register": done.kind, "file": str(done.path), "added": list(done.added), "changed": list(done.changed),
+            "removed": list(done.removed), "unchanged": done.unchanged, "written": not dry_run,
         })  # fmt: skip
         return
-    say(t("register.imported" if not dry_run else "register.would", file=done.path, added=len(done.added), changed=len(done.changed), removed=len(done.removed), same=done.unchanged))
+    key = "register.would" if dry_run else "register.imported"
+    say(t(key, file=done.path, added=len(done.added), changed=len(done.changed), removed=len(done.removed), same=done.unchanged))
     for sign, ids in (("+", done.added), ("~", done.changed), ("-", done.removed)):
         for name in ids[:20]:
             say(f"  {sign} {name}")
 
 
 @app.command(help=t("register.help_show"))
-def who(key: Annotated[str, typer.Argument(help=t("register.help_key"))], at: Annotated[str, typer.Option(help=t("register.help_at"))] = "") -> None:
+def who(
+    key: Annotated[str, typer.Argument(help=t("register.help_key"))], at: Annotated[str, typer.Option(help=t("register.help_at"))] = ""
+) -> None:
     """The asset and unit of an address, host or domain at a time."""
-    from jobs.registers import load  # noqa: PLC0415
+    from jobs.registers import load
 
     runtime = open_runtime()
     moment = instant(at) if at else runtime.clock.now()

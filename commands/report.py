@@ -29,7 +29,7 @@ def report(
     if kind == "list":
         _list(form or "table")
         return
-    from jobs.report import Request, make  # noqa: PLC0415  python-docx and typst are not needed for help
+    from jobs.report import Request, make
 
     formats = tuple(dict.fromkeys(f.strip() for f in (form or "docx,pdf").split(",") if f.strip()))
     made = make(open_runtime(), Request(kind, period, calendar, incident, formats, out, answers, final, number))
@@ -53,8 +53,11 @@ def report(
 
 
 def _list(form: str) -> None:
-    from reports import KINDS  # noqa: PLC0415
+    from reports import KINDS
 
     headers = [t("report.kind"), t("report.about"), t("report.built"), t("report.what")]
-    rows = [(k.name, t(f"report.subject_{k.subject}"), t("report.yes" if k.module else "report.not_yet"), t(f"report.kind_{k.name.replace('-', '_')}")) for k in KINDS.values()]
+    rows = []
+    for kind in KINDS.values():
+        about, built = t(f"report.subject_{kind.subject}"), t("report.yes" if kind.module else "report.not_yet")
+        rows.append((kind.name, about, built, t(f"report.kind_{kind.name.replace('-', '_')}")))
     show(headers, rows, form, keys=("kind", "subject", "built", "what"))

@@ -198,7 +198,7 @@ def caps(text: str) -> str:
 
 def long_date(day: date, place: str = "") -> str:
     """`Tây Ninh, ngày 05 tháng 02 năm 2026`: day below 10 and months 1 and 2 with a leading zero (NĐ 30/2020)."""
-    month = f"{day.month:02d}" if day.month < 3 else str(day.month)  # noqa: PLR2004  January and February
+    month = f"{day.month:02d}" if day.month < 3 else str(day.month)
     text = t("report.long_date", language="vi", day=f"{day.day:02d}", month=month, year=day.year)
     return f"{place}, {text}" if place else text
 

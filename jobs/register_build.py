@@ -134,4 +134,5 @@ def _day(value: Any, wrong: typing.Callable[[str], None]) -> date | None:
             return datetime.strptime(str(value).strip(), shape).date()  # noqa: DTZ007  a day has no zone
         except ValueError:
             continue
-    return wrong("must be a day, 2026-07-01 or 01/07/2026")
+    wrong("must be a day, 2026-07-01 or 01/07/2026")
+    return None

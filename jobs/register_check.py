@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any, Final
 
 from domain.registers import Asset, Dated, NamedList, Organisation, Unit, parse_address
@@ -66,7 +67,7 @@ def _overlaps(found: Sequence[tuple[Any, Row]], key: str) -> Iterator[Problem]:
         groups.setdefault(getattr(entry, key) if key else "", []).append((entry, row))
     for name, group in groups.items():
         group.sort(key=lambda item: (item[0].valid_from or date.min, item[1].line))
-        for (one, where), (other, row) in zip(group, group[1:], strict=False):
+        for (one, where), (other, row) in pairwise(group):
             if (one.valid_to or date.max) >= (other.valid_from or date.min):
                 what = f"{key} {one_line(name, 60)}" if key else "the organisation"
                 yield Problem(row.file, row.line, f"{what} is already in force then: {where.file}:{where.line} (give it a valid_to)")

@@ -42,16 +42,18 @@ def bring(runtime: Runtime, source: Path, kind: str = "", *, dry: bool = False) 
     kind = _kind(text, kind, source)
     folder = _folder(runtime)
     target = folder / f"{kind}.csv"
-    loaded = read([*runtime.content("registers")] or [folder], [(kind, str(source), text)])
+    loaded = read(runtime.content("registers") or [folder], [(kind, str(source), text)])
     if loaded.problems:
-        raise ContentError("\n".join(str(p) for p in loaded.problems), where=f"{len(loaded.problems)} problems", hint="nothing was imported")
+        found = "\n".join(str(p) for p in loaded.problems)
+        raise ContentError(found, where=f"{len(loaded.problems)} problems", hint="nothing was imported")
     problems: list[Problem] = []
     fresh = _by_id(kind, parse(kind, f"{source}.csv", text, problems))
     old = _by_id(kind, parse(kind, str(target), target.read_text(encoding="utf-8-sig"), problems)) if target.is_file() else {}
     if not dry:
         _replace(target, text)
     return Imported(
-        kind, target, tuple(sorted(fresh.keys() - old.keys())), tuple(sorted(k for k in fresh.keys() & old.keys() if fresh[k] != old[k])),
+        kind, target, tuple(sorted(fresh.keys() - old.keys())),
+        tuple(sorted(k for k in fresh.keys() & old.keys() if fresh[k] != old[k])),
         tuple(sorted(old.keys() - fresh.keys())), sum(fresh[k] == old.get(k) for k in fresh),
     )  # fmt: skip
 
@@ -76,7 +78,8 @@ def _decoded(source: Path) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise ContentError("the text is neither UTF-8 nor Vietnamese Windows text", where=str(source), hint="save as CSV UTF-8 in the spreadsheet")
+    what = "the text is neither UTF-8 nor Vietnamese Windows text"
+    raise ContentError(what, where=str(source), hint="save as CSV UTF-8 in the spreadsheet")
 
 
 def _kind(text: str, asked: str, source: Path) -> str:
@@ -90,7 +93,8 @@ def _kind(text: str, asked: str, source: Path) -> str:
     found = [kind for kind, marks in MARKS.items() if marks <= names]
     if len(found) != 1:
         columns = "; ".join(f"{kind}: {', '.join(sorted(marks))}" for kind, marks in MARKS.items())
-        raise ContentError(f"cannot tell the register from the first line: {one_line(head, 120)}", where=f"{source}:1", hint=f"--kind, or columns {columns}")
+        what = f"cannot tell the register from the first line: {one_line(head, 120)}"
+        raise ContentError(what, where=f"{source}:1", hint=f"--kind, or columns {columns}")
     return found[0]
 
 

@@ -67,7 +67,8 @@ def read(folders: Iterable[Path], extra: Sequence[tuple[str, str, str]] = ()) ->
             kept = [old for old in entries[kind] if (getattr(old[0], key) not in ids if key else not found)]
             entries[kind] = kept + found
     check(entries, problems)
-    registers = Registers(*(tuple(e for e, _ in entries[kind]) for kind in KINDS))  # type: ignore[arg-type]  KINDS is in the order of the fields
+    parts: list[Any] = [tuple(e for e, _ in entries[kind]) for kind in KINDS]
+    registers = Registers(*parts)
     problems.sort(key=lambda p: (p.file, p.line, p.text))
     return Loaded(registers, problems, entries, [Path(name) for layer in layers for _, name, _ in layer])
 
@@ -109,7 +110,8 @@ def _yaml(name: str, text: str, problems: list[Problem]) -> list[Row]:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problems.append(Problem(name, mark.line + 1 if mark else 1, f"not YAML: {one_line(str(getattr(error, 'problem', None) or error), 160)}"))
+        what = one_line(str(getattr(error, "problem", None) or error), 160)
+        problems.append(Problem(name, mark.line + 1 if mark else 1, f"not YAML: {what}"))
         return []
     if root is None:
         return []

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -174,19 +174,17 @@ def _keep(runtime: Runtime, written: Written, document: Document, account: Accou
     body = _body(runtime, written, document, account)
     kind = "final" if written.final else "draft"
     old = runtime.store.records.read(STREAM, written.key)
-    if not old or old[-1].type != kind or _same(old[-1], body) is False:
-        runtime.store.records.append([NewRecord(STREAM, written.key, kind, body, runtime.actor)], document.at, {(STREAM, written.key): len(old)})
-
-
-def _same(record: Record, body: Mapping[str, Any]) -> bool:
-    return record.body.get("files") == body["files"] and record.body.get("number") == body["number"]
+    if not old or old[-1].type != kind or any(old[-1].body.get(name) != body[name] for name in ("files", "number")):
+        record = NewRecord(STREAM, written.key, kind, body, runtime.actor)
+        runtime.store.records.append([record], document.at, {(STREAM, written.key): len(old)})
 
 
 def _body(runtime: Runtime, written: Written, document: Document, account: Account) -> dict[str, Any]:
     rules = sorted(account.rules.items())
     window = account.window
     return {
-        "kind": document.kind, "title": document.title, "number": written.number, "signed": document.at.astimezone(LOCAL).date().isoformat(),
+        "kind": document.kind, "title": document.title, "number": written.number,
+        "signed": document.at.astimezone(LOCAL).date().isoformat(),
         "from": iso_local(window.start) if window else None, "to": iso_local(window.end) if window else None,
         "files": [{"name": f.name, "sha256": digest(f.read_bytes()), "size": f.stat().st_size} for f in written.files],
         "answers": digest(written.answers.read_bytes()), "missing": list(written.missing), "made": iso_local(document.at),

@@ -75,12 +75,13 @@ def read(path: Path, questions: Sequence[Question]) -> dict[str, str]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ContentError(f"not a YAML file of answers: {one_line(str(error), 200)}", where=str(path)) from None
     if not isinstance(data, dict):
-        raise ContentError("not a mapping of questions to answers", where=str(path), hint="key: \"answer\"")
+        raise ContentError("not a mapping of questions to answers", where=str(path), hint='key: "answer"')
     allowed = [q.key for q in questions]
     for key, value in data.items():
         if key not in allowed:
             close = difflib.get_close_matches(str(key), allowed, 1)
-            raise ContentError(f"nobody asks {one_line(str(key), 60)}", where=str(path), hint=f"did you mean {close[0]}?" if close else ", ".join(allowed))
+            hint = f"did you mean {close[0]}?" if close else ", ".join(allowed)
+            raise ContentError(f"nobody asks {one_line(str(key), 60)}", where=str(path), hint=hint)
         if isinstance(value, (dict, list)):
             raise ContentError(f"{key}: the answer must be text", where=str(path), hint=f'{key}: "..."')
     return {str(k): nfc(str(v)) for k, v in data.items() if v is not None}

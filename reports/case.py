@@ -70,7 +70,8 @@ def gather(store: Store, order: Order) -> Case:
     found = [order.registers.asset(a, incident.t0) for a in incident.assets]
     found += [order.registers.asset_of(e.value, incident.t0) for e in entities if e.type in ("ip", "host", "url")]
     assets = {a.id: a for a in found if a is not None}
-    foreign = dict.fromkeys(e.value for e in entities if e.type == "ip" and parse_address(e.value) and not order.registers.is_own(e.value, incident.t0))
+    addresses = [e.value for e in entities if e.type == "ip" and parse_address(e.value)]
+    foreign = dict.fromkeys(a for a in addresses if not order.registers.is_own(a, incident.t0))
     return Case(incident, alerts, tuple(assets.values()), tuple(foreign), order.registers, order.now, len(records))
 
 
@@ -134,7 +135,8 @@ def description(case: Case) -> str:
     incident = case.incident
     titles = list(dict.fromkeys(one_line(a.rule.title, 120) for a in case.alerts))
     what = "; ".join(titles[:_TOP]) + (f" {vi('and_more', n=len(titles) - _TOP)}" if len(titles) > _TOP else "")
-    parts = [vi("case_found", at=clock_text(incident.t0), what=what or incident.title, where=system_names(case) or vi("case_where_unknown"))]
+    where = system_names(case) or vi("case_where_unknown")
+    parts = [vi("case_found", at=clock_text(incident.t0), what=what or incident.title, where=where)]
     if case.foreign:
         shown = ", ".join(case.foreign[:_TOP]) + (", …" if len(case.foreign) > _TOP else "")
         parts.append(vi("case_from", n=number_text(len(case.foreign)), top=shown))
@@ -170,9 +172,8 @@ def measures(case: Case) -> list[str]:
 
 def evidence(case: Case) -> Table:
     """Files kept as proof, with their digests."""
-    columns = (
-        Column(vi("col_file"), 26), Column(vi("col_size"), 12, "right"), Column(vi("col_taken"), 22, "center"), Column(vi("col_file_sha256"), 40),
-    )  # fmt: skip
+    sizes = Column(vi("col_size"), 12, "right"), Column(vi("col_taken"), 22, "center")
+    columns = (Column(vi("col_file"), 26), *sizes, Column(vi("col_file_sha256"), 40))
     rows = tuple((one_line(e.name, 80), number_text(e.size), moment(e.taken_at), e.sha256) for e in case.incident.evidence)
     return Table(columns, rows, vi("table_evidence"), vi("col_no"), vi("evidence_none"))
 

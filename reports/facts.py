@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 from domain import severity
@@ -64,19 +65,24 @@ class AlertFact:
     alert: Alert
     count: int
     """Events of it whose records fall into the period."""
-    day: int
-    """Number of the day of the period on which it was first seen."""
+    day: int | None
+    """Number of the day of the period on which it was first seen; None = before the period."""
 
 
 class RecordLike(Protocol):
     """What is read of a stored record."""
 
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """Alert id."""
+
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """What happened."""
+
     @property
-    def body(self) -> Mapping[str, Any]: ...
+    def body(self) -> Mapping[str, Any]:
+        """Its plain JSON values."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,8 @@ class Figure:
     def plain(self) -> dict[str, object]:
         """As it is stored with the document."""
         start, end = self.window.start.isoformat(), self.window.end.isoformat()
-        return {"figure": self.name, "query": self.query, "from": start, "to": end, "by": list(self.by), "every": self.every, "result": self.result}
+        how = {"figure": self.name, "query": self.query, "by": list(self.by), "every": self.every}
+        return {**how, "from": start, "to": end, "result": self.result}
 
 
 def sources_of(
@@ -134,7 +141,7 @@ def _source(name: str, buckets: list[Bucket], period: Period, now: datetime, lim
 
 def pauses(buckets: Sequence[Bucket]) -> list[timedelta]:
     """Times without an event between hourly buckets in order."""
-    return [b.first - a.last for a, b in zip(buckets, buckets[1:], strict=False)]
+    return [b.first - a.last for a, b in pairwise(buckets)]
 
 
 def usual_limit(found: Sequence[timedelta]) -> timedelta | None:
@@ -146,7 +153,8 @@ def usual_limit(found: Sequence[timedelta]) -> timedelta | None:
 
 def silences(buckets: Sequence[Bucket], window: TimeWindow, limit: timedelta | None) -> tuple[TimeWindow, ...]:
     """Times without an event that are longer than `limit`, the ends of the window included; none without a limit."""
-    edges = [(window.start, buckets[0].first), *((a.last, b.first) for a, b in zip(buckets, buckets[1:], strict=False)), (buckets[-1].last, window.end)]
+    inner = ((a.last, b.first) for a, b in pairwise(buckets))
+    edges = [(window.start, buckets[0].first), *inner, (buckets[-1].last, window.end)]
     return tuple(TimeWindow(start, end) for start, end in edges if limit and end - start > limit)
 
 
@@ -170,9 +178,9 @@ def alerts_of(records: Iterable[RecordLike], alerts: Mapping[str, Alert], period
     return tuple(sorted(facts, key=lambda f: (-severity.rank(f.alert.rule.level), -f.count, f.alert.first, f.alert.id)))
 
 
-def _day(alert: Alert, period: Period) -> int:
-    day = max(alert.first.astimezone(LOCAL).date(), period.first)
-    return min((day - period.first).days, len(period.days) - 1)
+def _day(alert: Alert, period: Period) -> int | None:
+    day = (alert.first.astimezone(LOCAL).date() - period.first).days
+    return day if 0 <= day < len(period.days) else None
 
 
 @dataclass

@@ -10,7 +10,14 @@ from domain.registers import is_internal, parse_network
 from reports.text import vi
 
 _V4: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?!\d|\.\d)")
-_V6: Final = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?:%[\w.-]+)?(?:/\d{1,3})?(?![\w:])")
+_V6: Final = re.compile(
+    r"""(?<![\w:.])
+    [0-9A-Fa-f]{0,4} (?: : [0-9A-Fa-f]{0,4} ){2,8}   # groups, at least two colons
+    (?: (?<=:) (?: \d{1,3} \. ){3} \d{1,3} )?        # ::ffff:10.0.0.1
+    (?: % [\w.-]+ )? (?: / \d{1,3} )?                # zone, prefix length
+    (?![\w:])""",
+    re.VERBOSE,
+)
 
 
 def without_internal(text: str) -> str:

@@ -26,6 +26,10 @@ _LABEL: Final = 44
 """Units that one label of the axis needs."""
 _LEGEND: Final = 150
 """Units that one entry of the legend needs."""
+_DARK: Final = 0.6
+"""Above this share of the highest value, white ink."""
+_DIGITS: Final = 26
+"""Units that the number in a cell needs."""
 DASHES: Final = ("", "7 4", "2 3", "10 3 2 3", "1 4", "12 6")
 FILLS: Final = ("#3a3a3a", "url(#p1)", "url(#p2)", "url(#p3)", "#ffffff")
 GREYS: Final = ("#1f1f1f", "#6b6b6b", "#9a9a9a", "#c4c4c4", "#e2e2e2", "#ffffff")
@@ -122,7 +126,8 @@ def _bars(chart: Chart) -> dict[str, Any]:
                 parts.append((top, round(_y(base, axes["top_mark"]) - top, 1), index))
                 base += value
         shown = number_text(total) if total is None or axes["slot"] >= _LABEL else ""
-        bars.append({"x": x, "left": round(x - width / 2, 1), "width": round(width, 1), "parts": parts, "top": _y(base, axes["top_mark"]), "text": shown})
+        place = {"x": x, "left": round(x - width / 2, 1), "width": round(width, 1), "top": _y(base, axes["top_mark"])}
+        bars.append({**place, "parts": parts, "text": shown})
     return {**axes, "bars": bars, "paths": [], "cells": [], "dashes": DASHES, "fills": FILLS}
 
 
@@ -140,11 +145,10 @@ def _heat(chart: Chart) -> dict[str, Any]:
         for column, value in enumerate(series.values):
             share = 0.0 if value is None else value / highest
             level = round(255 - 190 * share)
-            cells.append({
-                "x": round(_NAMES + column * slot, 1), "y": _TOP + row * _ROW, "width": round(slot, 1), "height": _ROW, "known": value is not None,
-                "fill": f"#{level:02x}{level:02x}{level:02x}", "ink": "#ffffff" if share > 0.6 else "#000000",  # noqa: PLR2004  contrast
-                "text": number_text(value) if slot >= 26 or value is None else "",  # noqa: PLR2004  four digits
-            })  # fmt: skip
+            place = {"x": round(_NAMES + column * slot, 1), "y": _TOP + row * _ROW, "width": round(slot, 1), "height": _ROW}
+            look = {"fill": f"#{level:02x}{level:02x}{level:02x}", "ink": "#ffffff" if share > _DARK else "#000000"}
+            text = number_text(value) if slot >= _DIGITS or value is None else ""
+            cells.append({**place, **look, "known": value is not None, "text": text})
     every = max(1, math.ceil(_LABEL / slot))
     floor = _TOP + len(chart.series) * _ROW
     return {

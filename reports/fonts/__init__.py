@@ -25,8 +25,8 @@ def drawable(text: str) -> str:
 
 def _characters(font: bytes) -> frozenset[int]:
     """Code points of the Unicode `cmap`, format 4 (OpenType specification, "cmap")."""
-    tables = {font[o : o + 4]: struct.unpack(">II", font[o + 8 : o + 16]) for o in range(12, 12 + 16 * struct.unpack(">H", font[4:6])[0], 16)}
-    start = tables[b"cmap"][0]
+    entries = range(12, 12 + 16 * struct.unpack(">H", font[4:6])[0], 16)
+    start = next(struct.unpack(">I", font[o + 8 : o + 12])[0] for o in entries if font[o : o + 4] == b"cmap")
     for record in range(struct.unpack(">H", font[start + 2 : start + 4])[0]):
         platform, encoding, offset = struct.unpack(">HHI", font[start + 4 + 8 * record : start + 12 + 8 * record])
         if (platform, encoding) == (3, 1):

@@ -1,4 +1,4 @@
-"""Initial incident report. vn-2017: Mẫu 03 of TT 20/2017/TT-BTTTT, field by field; vn-2026: the report of 72 hours (NĐ 331/2026, Điều 31)."""
+"""Initial incident report. vn-2017: Mẫu 03 of TT 20/2017/TT-BTTTT; vn-2026: the report of 72 hours (NĐ 331/2026, Điều 31)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def symbol(_: Case) -> str:
 
 def questions(case: Case) -> Sequence[Question]:
     """What logs and registers cannot tell."""
-    return (form03 if case.incident.profile == "vn-2017" else report72).questions(case)
+    return form03.questions(case) if case.incident.profile == "vn-2017" else report72.questions(case)
 
 
 def build(case: Case, paper: Paper, draft: Draft) -> Document:

@@ -50,7 +50,8 @@ def blocks(case: Case, paper: Paper, draft: Draft) -> Iterator[Block]:
     yield Heading(vi("m03_proposals"))
     yield Paragraph(or_dots(draft.ask("proposals")))
     local = case.now.astimezone(LOCAL)
-    yield Form((Entry(vi("m03_time"), vi("m03_time_text", day=day_text(local.date()), hour=f"{local:%H}", minute=f"{local:%M}"), required=True),))
+    made = vi("m03_time_text", day=day_text(local.date()), hour=f"{local:%H}", minute=f"{local:%M}")
+    yield Form((Entry(vi("m03_time"), made, required=True),))
     yield office.closing(paper, draft, vi("sign_seal"))
 
 
@@ -119,7 +120,7 @@ def _sent(case: Case) -> Ticks:
 def _more(case: Case) -> Iterator[Block]:
     services, controls = {s for a in case.assets for s in a.services}, {c for a in case.assets for c in a.controls}
     yield Heading(vi("m03_more"))
-    yield Form((Entry(vi("m03_os"), or_dots(cases.joined(case, "os"))), Entry(vi("m03_os_version"), or_dots(cases.joined(case, "os_version")))))
+    yield Form(tuple(Entry(vi(f"m03_{name}"), or_dots(cases.joined(case, name))) for name in ("os", "os_version")))
     yield Ticks(vi("m03_services"), tuple((vi(f"service_{box}"), box in services) for box in _SERVICE_BOXES))
     yield Ticks(vi("m03_controls"), tuple((vi(f"control_{box}"), box in controls) for box in _CONTROL_BOXES))
     yield Form((

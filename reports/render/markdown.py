@@ -80,7 +80,8 @@ def _form(b: Form) -> str:
 
 
 def _ticks(b: Ticks) -> str:
-    return "\n".join([f"**{blocks.label(b.label, b.required)}**", "", *(f"- {blocks.TICKED if on else blocks.EMPTY} {text}" for text, on in b.options)])
+    boxes = [f"- {blocks.TICKED if on else blocks.EMPTY} {text}" for text, on in b.options]
+    return "\n".join([f"**{blocks.label(b.label, b.required)}**", "", *boxes])
 
 
 def _chart(b: Chart) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,10 @@ from reports.fonts import FOLDER, drawable
 from reports.render.blocks import as_data
 from reports.text import breakable
 
-STANDARDS: Final = ("a-2a", "ua-1")
+_PICTURE: Final = b"""#let d = json(bytes(sys.inputs.d))
+#set page(width: auto, height: auto, margin: 0pt)
+#image(bytes(d.svg), format: "svg", width: 165mm)
+"""
 _ZONE: Final = timezone(timedelta(hours=7))
 """Local time: typst takes fixed offsets only."""
 _TEMPLATE: Final = Path(__file__).parent / "document.typ"
@@ -37,11 +40,8 @@ def _fitting(block: Block) -> Block:
 
 def png(chart: Chart, ppi: float = 200.0) -> bytes:
     """A chart as a picture, for Word."""
-    page = b'#let d = json(bytes(sys.inputs.d))\n#set page(width: auto, height: auto, margin: 0pt)\n#image(bytes(d.svg), format: "svg", width: 165mm)'
     inputs = {"d": json.dumps({"svg": charts.svg(chart)})}
-    data = typst.compile(page, sys_inputs=inputs, font_paths=[FOLDER], ignore_system_fonts=True, format="png", ppi=ppi)
-    assert isinstance(data, bytes)
-    return data
+    return typst.compile(_PICTURE, sys_inputs=inputs, font_paths=_fonts(), ignore_system_fonts=True, format="png", ppi=ppi)
 
 
 def _extra(block: Any) -> dict[str, Any]:
@@ -63,7 +63,13 @@ def _about(document: Document) -> dict[str, Any]:
 
 
 def _compile(template: bytes, data: dict[str, Any], at: datetime) -> bytes:
-    build = partial(typst.compile, template, sys_inputs={"d": json.dumps(data, ensure_ascii=False)}, font_paths=[FOLDER])
-    made = build(ignore_system_fonts=True, format="pdf", pdf_standards=list(STANDARDS), timestamp=at.astimezone(_ZONE))
-    assert isinstance(made, bytes)
-    return made
+    return typst.compile(
+        template, sys_inputs={"d": json.dumps(data, ensure_ascii=False)}, font_paths=_fonts(), ignore_system_fonts=True, format="pdf",
+        pdf_standards=["a-2a", "ua-1"], timestamp=at.astimezone(_ZONE),
+    )  # fmt: skip
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    """Our faces and no others."""
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[FOLDER])

@@ -1,9 +1,11 @@
 """What python-docx has no words for: fixed tables without margins, rules, page numbers, languages (ECMA-376 Part 1, 17)."""
 
+# ruff: noqa: SLF001  the XML elements are python-docx's own way out
+
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
@@ -12,43 +14,55 @@ from docx.oxml.table import CT_Tc
 from docx.shared import Mm, Pt
 from docx.text.paragraph import Paragraph
 
-_ALIGN: Final = {
-    "left": WD_ALIGN_PARAGRAPH.LEFT, "center": WD_ALIGN_PARAGRAPH.CENTER, "right": WD_ALIGN_PARAGRAPH.RIGHT, "justify": WD_ALIGN_PARAGRAPH.JUSTIFY,
-}  # fmt: skip
+_ALIGN: Final = {name: getattr(WD_ALIGN_PARAGRAPH, name.upper()) for name in ("left", "center", "right", "justify")}
 _ORDER: Final = ("tblStyle", "tblW", "jc", "tblInd", "tblBorders", "shd", "tblLayout", "tblCellMar", "tblLook")
 """Order that the schema wants within w:tblPr."""
 _TWIPS: Final = 56.6929
 """Twentieths of a point in a millimetre."""
 
 
-def write(
-    place: Any, text: str, size: float, *, bold: bool = False, italic: bool = False, align: str = "", new: bool = False,
-    before: float | None = None, first: float = 0, left: float = 0, hanging: float = 0, keep: bool = False,
-) -> Any:  # fmt: skip
-    """Text into a paragraph, or into the first (`new`: another) paragraph of a cell. `first`, `left`, `hanging`: mm; `before`: pt."""
-    if isinstance(place, CT_Tc):
-        paragraph = Paragraph(place.p_lst[0], place)  # type: ignore[arg-type]  as python-docx itself does, without its slow grid walk
-    elif hasattr(place, "paragraphs"):
-        paragraph = place.add_paragraph() if new else place.paragraphs[0]
-    else:
-        paragraph = place
+class Look(TypedDict, total=False):
+    """How a text looks; lengths in mm, `before` in pt."""
+
+    bold: bool
+    italic: bool
+    align: str
+    before: float
+    first: float
+    left: float
+    hanging: float
+    keep: bool
+
+
+def write(place: Any, text: str, size: float, *, new: bool = False, **look: Unpack[Look]) -> Any:
+    """Text into a paragraph, or into the first (`new`: another) paragraph of a cell."""
+    paragraph = _paragraph(place, new=new)
     form = paragraph.paragraph_format
-    if hasattr(place, "paragraphs") or isinstance(place, CT_Tc):
+    if paragraph is not place:
         form.space_before, form.space_after, form.line_spacing = Pt(0), Pt(0), 1.0
-    if before is not None:
-        form.space_before = Pt(before)
-    if align:
-        paragraph.alignment = _ALIGN[align]
+    if "before" in look:
+        form.space_before = Pt(look["before"])
+    if "align" in look:
+        paragraph.alignment = _ALIGN[look["align"]]
+    first, left, hanging = look.get("first", 0), look.get("left", 0), look.get("hanging", 0)
     if first or left or hanging:
         form.left_indent, form.first_line_indent = Mm(left + hanging), Mm(first - hanging)
-    form.keep_with_next = keep or None
+    form.keep_with_next = look.get("keep") or None
     for index, line in enumerate(text.split("\n")):
         run = paragraph.add_run()
         if index:
             run.add_break()
-        run.text = run.text + line if index else line
-        run.font.size, run.font.bold, run.font.italic = Pt(size), bold or None, italic or None
+        run.add_text(line)
+        run.font.size, run.font.bold, run.font.italic = Pt(size), look.get("bold") or None, look.get("italic") or None
     return paragraph
+
+
+def _paragraph(place: Any, *, new: bool) -> Any:
+    if isinstance(place, CT_Tc):
+        return Paragraph(place.p_lst[0], place)  # without python-docx's slow walk over the grid
+    if hasattr(place, "paragraphs"):
+        return place.add_paragraph() if new else place.paragraphs[0]
+    return place
 
 
 def fixed_grid(table: Any, widths: Sequence[float], *, borders: bool) -> Any:

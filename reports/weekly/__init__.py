@@ -1,4 +1,4 @@
-"""Weekly monitoring report (TT 31/2017/TT-BTTTT, Điều 5 khoản 3 điểm d): the five items in their order, even when there is nothing to tell."""
+"""Weekly monitoring report (TT 31/2017/TT-BTTTT, Điều 5 khoản 3 điểm d): the five items, even when there is nothing to tell."""
 
 from __future__ import annotations
 

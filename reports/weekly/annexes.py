@@ -47,7 +47,8 @@ def _evidence(facts: Weekly) -> Iterator[tuple[str, ...]]:
                 return
             shown[rule] = shown.get(rule, 0) + 1
             raw = str(event.get("event.original") or "")
-            yield fact.alert.id, _time(event.get("@timestamp")), str(event.get("thapcanh.source") or UNKNOWN), one_line(raw, _EXCERPT), str(event.get("sha256") or UNKNOWN)
+            source, digest = (str(event.get(name) or UNKNOWN) for name in ("thapcanh.source", "sha256"))
+            yield fact.alert.id, _time(event.get("@timestamp")), source, one_line(raw, _EXCERPT), digest
 
 
 def _time(value: object) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from domain import severity
 from domain.document import UNKNOWN, Block, Column, Paragraph, Table, number_text
@@ -15,7 +17,7 @@ from reports.text import vi
 from reports.weekly.gather import WORTH, Weekly
 from reports.weekly.situation import MOST, left_out
 
-_NAMES = 3
+_NAMES: Final = 3
 """Names of the other side in a cell."""
 
 
@@ -24,8 +26,8 @@ def victims(facts: Weekly, registers: Registers) -> Iterator[Block]:
     seen = ranked(facts.attacks.victims)
     rows = tuple(_victim(s, registers) for s in seen[:MOST])
     columns = (
-        Column(vi("col_address"), 20), Column(vi("col_service"), 27), Column(vi("col_when"), 23, "center"), Column(vi("col_times"), 11, "right"),
-        Column(vi("col_level"), 13, "center"),
+        Column(vi("col_address"), 20), Column(vi("col_service"), 27), Column(vi("col_when"), 23, "center"),
+        Column(vi("col_times"), 11, "right"), Column(vi("col_level"), 13, "center"),
     )  # fmt: skip
     yield Table(columns, rows, vi("table_victims"), vi("col_no"), vi("nothing_found"))
     yield from left_out(len(seen) - len(rows))
@@ -54,8 +56,8 @@ def techniques(facts: Weekly) -> Iterator[Block]:
     order = sorted(groups.items(), key=lambda g: (-severity.rank(g[1][0].alert.rule.level), -sum(f.count for f in g[1]), g[0]))
     rows = tuple(_technique(name, group, facts.events) for (name, _), group in order[:MOST])
     columns = (
-        Column(vi("col_technique"), 24), Column(vi("col_rule"), 30), Column(vi("col_times"), 10, "right"), Column(vi("col_level"), 12, "center"),
-        Column(vi("col_evidence"), 24),
+        Column(vi("col_technique"), 24), Column(vi("col_rule"), 30), Column(vi("col_times"), 10, "right"),
+        Column(vi("col_level"), 12, "center"), Column(vi("col_evidence"), 24),
     )  # fmt: skip
     yield Table(columns, rows, vi("table_techniques"), vi("col_no"), vi("nothing_found"))
     yield from left_out(len(order) - len(rows))
@@ -74,9 +76,9 @@ def _technique(name: str, group: list[AlertFact], events: Mapping[str, Mapping[s
 def technique(tags: tuple[str, ...]) -> str:
     """ATT&CK technique ids of a rule with their tactic in words: `T1110.001 (Truy cập thông tin xác thực)`."""
     names = [t.removeprefix("attack.") for t in tags if t.startswith("attack.")]
-    ids = [n.upper() for n in names if n[:1] == "t" and n[1:2].isdigit()]
-    known = [vi(f"tactic_{n.replace('-', '_').replace('.', '_')}") for n in names if n[:1].isalpha() and not (n[0] in "tgs" and n[1:2].isdigit())]
-    tactics = [k for k in known if not k.startswith("report.")]
+    ids = [n.upper() for n in names if re.match(r"t\d", n)]
+    known = (vi(f"tactic_{n.replace('-', '_').replace('.', '_')}") for n in names if not re.match(r"[tgs]\d", n))
+    tactics = [text for text in known if not text.startswith("report.")]
     text = ", ".join(ids) or "; ".join(tactics) or vi("technique_unknown")
     return f"{text} ({'; '.join(tactics)})" if ids and tactics else text
 
@@ -108,4 +110,6 @@ def _stopped(counts: tuple[int, int] | None) -> str:
     if counts is None or not counts[1]:
         return UNKNOWN
     stopped, total = counts
-    return vi("blocked_all" if stopped == total else "blocked_none" if not stopped else "blocked_part", share=number_text(100 * stopped / total, 1))
+    if 0 < stopped < total:
+        return vi("blocked_part", share=number_text(100 * stopped / total, 1))
+    return vi("blocked_all" if stopped else "blocked_none")

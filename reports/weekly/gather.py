@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from domain.alert import STREAM as ALERTS
@@ -30,6 +30,7 @@ WORTH: Final = ("medium", "high", "critical")
 """Levels that the lists of the attacked and the attackers tell of."""
 CHANGES: Final = ("configuration", "iam")
 """`event.category` of changes in the monitored systems."""
+_CHANGED: Final = ("host.name", "observer.name", "event.action")
 BLOCKED: Final = ("block", "blocked", "deny", "denied", "drop", "dropped", "reject", "rejected", "reset", "refused", "quarantined")
 """`event.action` of devices that stopped something."""
 
@@ -69,9 +70,10 @@ class Weekly:
 def gather(store: Store, order: Order) -> Weekly:
     """Ask the store."""
     period, before = order.period, order.before
-    assert period is not None
-    assert before is not None
-    sources = _sources(store.events, period, before, order.now, order.expected)
+    if period is None or before is None:
+        raise ValueError("a weekly report needs a period")
+    hourly, earlier = (_hourly(store.events, p) for p in (period, before))
+    sources = sources_of(hourly, period, order.now, order.expected, earlier)
     facts, exercises = _alerts(store.records, period)
     worth = [f for f in facts if f.alert.rule.level in WORTH and f.alert.verdict not in ("false_positive", "benign", "duplicate")]
     events = _sample(store.events, worth)
@@ -80,22 +82,19 @@ def gather(store: Store, order: Order) -> Weekly:
     figures = (
         Figure("events", "*", period.window, ("thapcanh.source",), "1h", sum(s.events or 0 for s in sources)),
         Figure("alerts", f"records {ALERTS}: opened, hits (last)", period.window, ("alert.id",), "", len(facts)),
-        Figure("changes", f"event.category:({' or '.join(CHANGES)})", period.window, ("host.name", "observer.name", "event.action"), "", sum(c.count for c in changes)),
+        Figure("changes", f"event.category:({' or '.join(CHANGES)})", period.window, _CHANGED, "", sum(c.count for c in changes)),
         Figure("blocked", "source.ip:(…)", period.window, ("source.ip", "event.action")),
         Figure("incidents", f"records {INCIDENTS}: opened (t0)", period.window, ("incident.id",)),
     )  # fmt: skip
     blocked = _blocked(store.events, period, attacks.attackers)
-    return Weekly(period, order.now, sources, facts, exercises, attacks, events, blocked, changes, _incidents(store.records, period), figures)
-
-
-def _sources(events: EventStore, period: Period, before: Period, now: datetime, expected: Mapping[str, timedelta | None]) -> tuple[SourceFact, ...]:
-    now_and_then = [_hourly(events, p) for p in (period, before)]
-    return sources_of(now_and_then[0], period, now, expected, now_and_then[1])
+    incidents = _incidents(store.records, period)
+    return Weekly(period, order.now, sources, facts, exercises, attacks, events, blocked, changes, incidents, figures)
 
 
 def _hourly(events: EventStore, period: Period) -> list[Bucket]:
     by = ("thapcanh.source",)
-    return [Bucket(r[by[0]] or "", r["bucket"], r["count"], r["first"], r["last"]) for r in _rows(events, Query(window=period.window), by, "1h")]
+    rows = _rows(events, Query(window=period.window), by, "1h")
+    return [Bucket(r[by[0]] or "", r["bucket"], r["count"], r["first"], r["last"]) for r in rows]
 
 
 def _rows(events: EventStore, query: Query, by: Sequence[str], every: str = "") -> list[dict[str, Any]]:
@@ -126,8 +125,9 @@ def _sample(events: EventStore, facts: Iterable[AlertFact]) -> dict[str, dict[st
 
 def _changes(events: EventStore, period: Period) -> tuple[Change, ...]:
     query = Query(all_of(Test("event.category", "eq", CHANGES)), period.window)
-    rows = _rows(events, query, ("host.name", "observer.name", "event.action"))
-    return tuple(Change(r["host.name"] or r["observer.name"] or "", r["event.action"] or "", r["count"], r["first"], r["last"]) for r in rows)
+    rows = _rows(events, query, _CHANGED)
+    where = [r["host.name"] or r["observer.name"] or "" for r in rows]
+    return tuple(Change(w, r["event.action"] or "", r["count"], r["first"], r["last"]) for w, r in zip(where, rows, strict=True))
 
 
 def _blocked(events: EventStore, period: Period, attackers: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -146,4 +146,5 @@ def _incidents(records: RecordStore, period: Period) -> tuple[Incident, ...]:
     for record in records.find(INCIDENTS):
         by_key.setdefault(record.key, []).append(record)
     found = [fold(items) for items in by_key.values() if items[0].type == "opened"]
-    return tuple(sorted((i for i in found if i.t0 in period.window and not i.exercise and i.status != "merged"), key=lambda i: (i.t0, i.id)))
+    told = [i for i in found if i.t0 in period.window and not i.exercise and i.status != "merged"]
+    return tuple(sorted(told, key=lambda i: (i.t0, i.id)))

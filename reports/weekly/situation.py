@@ -27,8 +27,8 @@ def sources(facts: Weekly) -> Iterator[Block]:
     gaps = [s for s in facts.sources if s.gaps]
     total = sum(s.events for s in facts.sources if s.events is not None) if len(silent) < len(facts.sources) else None
     yield Paragraph(
-        vi("sources_sum", n=number_text(len(facts.sources)), active=number_text(len(facts.sources) - len(silent)), silent=number_text(len(silent)),
-           gaps=number_text(len(gaps)), events=number_text(total))
+        vi("sources_sum", n=number_text(len(facts.sources)), active=number_text(len(facts.sources) - len(silent)),
+           silent=number_text(len(silent)), gaps=number_text(len(gaps)), events=number_text(total))
     )  # fmt: skip
     columns = (
         Column(vi("col_source"), 24), Column(vi("col_events"), 15, "right"), Column(vi("col_last"), 17, "center"),
@@ -47,7 +47,8 @@ def _source_row(source: SourceFact) -> tuple[str, ...]:
     text = "; ".join(shown) + (f"; {vi('and_more', n=more)}" if more else "")
     lost = duration(source.lost) if source.gaps else vi("none_lost")
     name = source.id or vi("unnamed")
-    return (f"{name} {vi('fresh')}" if source.fresh and source.events else name, number_text(source.events), moment(source.last), lost, text)
+    shown_name = f"{name} {vi('fresh')}" if source.fresh and source.events else name
+    return shown_name, number_text(source.events), moment(source.last), lost, text
 
 
 def _pictures(facts: Weekly) -> Iterator[Block]:
@@ -67,7 +68,8 @@ def _pictures(facts: Weekly) -> Iterator[Block]:
 def changes(facts: Weekly) -> Iterator[Block]:
     """5. Changes in what is watched, and in what watches."""
     rows = [(c.where or UNKNOWN, c.action or UNKNOWN, number_text(c.count), span(c.first, c.last)) for c in facts.changes[:MOST]]
-    columns = (Column(vi("col_machine"), 30), Column(vi("col_change"), 30), Column(vi("col_count"), 12, "right"), Column(vi("col_time"), 28, "center"))
+    counted = Column(vi("col_count"), 12, "right"), Column(vi("col_time"), 28, "center")
+    columns = (Column(vi("col_machine"), 30), Column(vi("col_change"), 30), *counted)
     yield Table(columns, tuple(rows), vi("table_changes"), vi("col_no"), vi("changes_none"))
     yield from left_out(len(facts.changes) - len(rows))
     fresh = [s.id or vi("unnamed") for s in facts.sources if s.fresh and s.events]
@@ -79,9 +81,8 @@ def changes(facts: Weekly) -> Iterator[Block]:
 def alerts(facts: Weekly) -> Iterator[Block]:
     """III. Alerts by level."""
     shown = [f for f in facts.alerts if f.alert.status != "silenced"]
-    yield Paragraph(
-        vi("alerts_sum", n=number_text(len(shown)), silenced=number_text(len(facts.alerts) - len(shown)), exercises=number_text(facts.exercises))
-    )  # fmt: skip
+    hidden = len(facts.alerts) - len(shown)
+    yield Paragraph(vi("alerts_sum", n=number_text(len(shown)), silenced=number_text(hidden), exercises=number_text(facts.exercises)))
     rows = []
     for name in reversed(LEVELS):
         same = [f.alert for f in shown if f.alert.rule.level == name]
@@ -103,7 +104,8 @@ def _levels(facts: Weekly, names: list[str]) -> Chart:
     blind = [total is None for total in day_totals(facts.sources, len(days))]
     series = []
     for name in names:
-        counts = [sum(f.alert.rule.level == name and f.day == i and f.alert.status != "silenced" for f in facts.alerts) for i in range(len(days))]
+        same = [f.day for f in facts.alerts if f.alert.rule.level == name and f.alert.status != "silenced"]
+        counts = [same.count(i) for i in range(len(days))]
         series.append(Series(level(name), tuple(None if blind[i] and not n else n for i, n in enumerate(counts))))
     about = "; ".join(f"{s.name}: {number_text(sum(v or 0 for v in s.values))}" for s in series)
     return Chart("bars", vi("chart_alerts"), about, tuple(f"{d:%d/%m}" for d in days), tuple(series), vi("unit_alerts"))

@@ -78,7 +78,7 @@ def week(store: Store) -> None:
     start = MONDAY + timedelta(hours=30)
     attack = [
         event("dvc-web01", start + timedelta(seconds=20 * i), source__ip="203.0.113.66", destination__ip="10.20.10.10", host__name="dvc-web01",
-              event__action="denied" if i % 2 else "allowed", event__original=f"203.0.113.66 - - [17/Nov/2026] \"POST /login {i}\" 401")
+              event__action="denied" if i % 2 else "allowed", event__original=f'203.0.113.66 - - [17/Nov/2026] "POST /login {i}" 401')
         for i in range(20)
     ]  # fmt: skip
     ids = store_events(store, attack)
