@@ -39,7 +39,7 @@ class Options:
 
 OPTIONS = Options()
 _VALUED = ("--config", "--data", "--now", "--lang")
-_FLAGS = ("--json",)
+_FLAGS = ("--json", "-q", "-v")
 
 
 def hoist(argv: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,7 +45,7 @@ def trial(
     if rows:
         common.show([t("hunt.level"), t("hunt.rule"), t("trial.entities"), t("hunt.hits")], rows)
     common.say(t("trial.summary", events=found.events, alerts=len(found.alerts), rules=found.rules, blind=found.blind))
-    common.say(t("trial.next", paths=" ".join(paths)))
+    common.say(t("trial.next", paths=" ".join(f"--path {shlex.quote(path)}" for path in paths)))
 
 
 def _kind(kind: Kind) -> list[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,11 @@ from typing import Final, Literal
 
 from domain.clock import show_local
 from domain.errors import SocError
-from jobs import schedule
+from jobs import rulesets, schedule
 from jobs.collect_status import Ledger, ledgers
 from jobs.config_check import check as config_faults
+from jobs.rules import BLIND, ERROR
+from jobs.rules import check as check_rules
 from jobs.runtime import Runtime
 
 Level = Literal["ok", "note", "wrong"]
@@ -25,6 +28,8 @@ LAG: Final = timedelta(minutes=10)
 """Records that wait longer than this in the spool are wrong."""
 UNPARSED: Final = 0.05
 """Share of unparsed records from which a source is worth a look."""
+BEHIND: Final = 1_000_000
+"""Events not yet scanned, from which scanning is too slow or stands still."""
 SKEW: Final = timedelta(minutes=5)
 
 
@@ -168,6 +173,36 @@ def _dead(patient: Patient) -> Iterator[Finding]:
         yield Finding("dead", "ok", "dead_none")
 
 
+def _rules(patient: Patient) -> Iterator[Finding]:
+    """Loaded, broken, and which cannot see anything of what the store holds."""
+    rules = rulesets.load(patient.runtime)
+    states = Counter(state.status for state in check_rules(rules, patient.runtime.store.events.coverage()))
+    loaded = sum(states.values()) - states[ERROR]
+    if broken := rules.broken:
+        first = f"{broken[0].file}:{broken[0].line}: {broken[0].reason}"
+        yield Finding("rules", "wrong", "rules_error", {"n": len(broken), "first": first}, "soc rules lint")
+    if not loaded:
+        yield Finding("rules", "wrong", "rules_none", {}, "soc rules import")
+    elif states[BLIND] == loaded and patient.runtime.store.events.head():
+        yield Finding("rules", "wrong", "rules_all_blind", {"n": loaded}, "soc rules check")
+    else:
+        values = {"n": loaded, "blind": states[BLIND]}
+        yield Finding("rules", "ok", "rules_ok", values, "soc rules check" if states[BLIND] else "")
+
+
+def _scan(patient: Patient) -> Iterator[Finding]:
+    """How far the rules have come."""
+    head, cursor = patient.runtime.store.events.head(), patient.runtime.store.coordination.cursor("sigma")
+    runs = [run for run in patient.runs("scan") if not run.code]
+    at = _shown(runs[-1].started) if runs else "—"
+    if head and not cursor:
+        yield Finding("scan", "wrong", "scan_never", {"n": head}, "soc scan")
+    elif head - cursor > BEHIND:
+        yield Finding("scan", "wrong", "scan_behind", {"n": head - cursor, "at": at}, "soc scan")
+    else:
+        yield Finding("scan", "ok", "scan_ok", {"n": cursor, "rest": head - cursor})
+
+
 def _jobs(patient: Patient) -> Iterator[Finding]:
     for name, cron in patient.runtime.config.schedule.items():
         runs = patient.runs(name)
@@ -205,6 +240,8 @@ CHECKS: Final[dict[str, Callable[[Patient], Iterator[Finding]]]] = {
     "sources": _sources,
     "spool": _spool,
     "dead": _dead,
+    "rules": _rules,
+    "scan": _scan,
     "jobs": _jobs,
 }
 """In the order in which one would mend things; without a store nothing after it can be said."""

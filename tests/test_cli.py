@@ -55,3 +55,12 @@ def test_the_language_is_that_of_the_configuration_unless_asked(
 ) -> None:
     (tmp_path / "soc.toml").write_text('lang = "en"\n', encoding="utf-8")
     assert word in soc_here("doctor", *args, env={"SOC_LANG": asked}).stdout
+
+
+def test_global_options_stand_anywhere(tmp_path: Path, soc_here: Soc) -> None:
+    loud = soc_here("config", "check")
+    quiet = soc_here("config", "check", "-q")
+    assert (loud.returncode, quiet.returncode) == (0, 0)
+    assert loud.stderr != ""
+    assert quiet.stderr == ""
+    assert soc_here("config", "show", "--json").stdout == soc_here("--json", "config", "show").stdout

@@ -18,7 +18,7 @@ from jobs.config import Config, load
 from jobs.doctor import Finding, examine
 from jobs.runtime import Runtime
 from store.base import Counts, DeadLetter, Delivery
-from tests.conftest import Soc
+from tests.conftest import ROOT, Soc
 
 NOW = datetime(2026, 11, 24, 1, 17, 30, tzinfo=UTC)
 CONFIG = '[[source]]\nid = "web"\ntype = "file"\npath = "web.log"\nexpect_every = "5m"\n'
@@ -115,3 +115,28 @@ def test_the_exit_code_and_both_outputs(tmp_path: Path, soc_here: Soc) -> None:
     assert "type fille: file | evtx | syslog" in " ".join(sick.stdout.split())
     assert "soc config check" in sick.stdout
     assert "lỗi cần xử lý" in sick.stderr
+
+
+def test_events_that_nobody_scanned_are_wrong(tmp_path: Path, soc_here: Soc) -> None:
+    def scan_finding() -> tuple[str, str, str]:
+        found = json.loads(soc_here("doctor", "--json", cwd=tmp_path).stdout)["findings"]
+        (finding,) = [f for f in found if f["check"] == "scan"]
+        return finding["level"], finding["text"], finding["next"]
+
+    assert soc_here("collect", "once", "--path", str(ROOT / "docs" / "sample" / "auth.log"), cwd=tmp_path).returncode == 0
+    assert scan_finding() == ("wrong", "scan_never", "soc scan")
+    assert soc_here("scan", cwd=tmp_path).returncode == 0
+    assert scan_finding() == ("ok", "scan_ok", "")
+    coverage = [f["text"] for f in json.loads(soc_here("doctor", "--json", cwd=tmp_path).stdout)["findings"] if f["check"] == "rules"]
+    assert coverage == ["rules_ok"]
+
+
+def test_a_broken_rule_is_wrong_with_its_place(tmp_path: Path, soc_here: Soc) -> None:
+    folder = tmp_path / "content" / "rules"
+    folder.mkdir(parents=True)
+    (tmp_path / "soc.toml").write_text("", encoding="utf-8")
+    (folder / "bad.yml").write_text("title: no detection\nlogsource: {product: linux}\n", encoding="utf-8")
+    found = json.loads(soc_here("doctor", "--json", cwd=tmp_path).stdout)["findings"]
+    (finding,) = [f for f in found if f["text"] == "rules_error"]
+    assert finding["next"] == "soc rules lint"
+    assert "bad.yml" in finding["values"]["first"]
