@@ -101,7 +101,7 @@ def _more(draft: Draft, alert: Alert, finding: Finding) -> Alert:
     known = draft.known(alert.id)
     fresh = [e for e in finding.events if e not in known]
     if finding.events:
-        count = finding.count - (len(finding.events) - len(fresh))
+        count = max(len(fresh), finding.count - (len(finding.events) - len(fresh)))
     else:
         count = 0 if finding.first <= alert.last and alert.first <= finding.last else finding.count
     body: dict[str, Any] = {

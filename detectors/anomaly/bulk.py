@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,10 @@ MODEL: Final = Model(
     ("anomaly.bulk.client", "anomaly.bulk.user", "anomaly.bulk.address"), 3,
 )  # fmt: skip
 LEARN_DAYS: Final = 3
+PRIVATE: Final = tuple(map(ip_network, (
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128",
+)))  # fmt: skip
+"""Addresses of the inside (RFC 1918, 6598, 3927, 4193, 4291); everything else is outside."""
 PEERS: Final = 5
 """Others of its kind needed to judge a newcomer."""
 KEEP: Final = 5_000
@@ -179,7 +183,7 @@ def _is_private(address: str) -> bool | None:
         found = ip_address(address)
     except ValueError:
         return None
-    return found.is_private and not found.is_loopback
+    return any(found in n for n in PRIVATE if n.version == found.version)
 
 
 def take(known: dict[Key, Record], key: Key, hour: tuple[int, list[float]], kind: str, since: int) -> Excess | None:
@@ -210,7 +214,7 @@ def _excess(known: Mapping[Key, Record], key: Key, which: tuple[int, Measure], s
     i, measure = which
     one = known[key]
     value = one.sums[i]
-    if value < measure.floor or value <= 1.5 * one.told[i]:
+    if value < measure.floor or value <= one.told[i]:
         return None
     record, when, peers = one.most[i], one.when[i], 0
     if (one.last - one.since) * HOUR < LEARN_DAYS * DAY:
@@ -231,7 +235,7 @@ def _newest(known: Mapping[Key, Record], notes: list[str]) -> dict[str, Any]:
 
 def _finding(kind: str, key: Key, excess: Excess, one: Record, events: EventStore, *, exercise: bool) -> Finding:
     tests = [is_value(name, value) for name, value in zip(FIELDS[kind], key, strict=True)]
-    proof = peak(events, tests, (excess.hour * HOUR, (excess.hour + 1) * HOUR))
+    proof = peak(events, tests, (excess.hour * HOUR, (excess.hour + 1) * HOUR), excess.fresh)
     measure = MEASURES[kind][excess.measure]
     values = {
         "name": key[-1], "n": _plain(excess.value), "record": _plain(excess.record), "start": show_local(at(excess.hour * HOUR)),

@@ -27,8 +27,8 @@ class Proof:
     """Newest events of the peak, in time order; at most MAX_IDS."""
 
 
-def peak(events: EventStore, tests: Sequence[Test], span: tuple[int, int]) -> Proof:
-    """The part of `span` (microseconds) in which most matching events lie, by five minutes, with event ids."""
+def peak(events: EventStore, tests: Sequence[Test], span: tuple[int, int], fresh: int) -> Proof:
+    """The part of `span` (microseconds) in which most matching events lie, by five minutes, with the ids of its `fresh` newest events."""
     where = all_of(*tests)
     table = events.aggregate(Query(where, TimeWindow(at(span[0]), at(span[1]))), (), "5m")
     bins = [(micros(b), n) for b, n in zip(table["bucket"].to_pylist(), table["count"].to_pylist(), strict=True)]
@@ -37,11 +37,11 @@ def peak(events: EventStore, tests: Sequence[Test], span: tuple[int, int]) -> Pr
     most = max(n for _, n in bins)
     full = [b for b, n in bins if n >= most * HALF]
     start, end = max(span[0], min(full)), min(span[1], max(full) + BIN)
-    return Proof(start, end, ids(events, tests, (start, end)))
+    return Proof(start, end, ids(events, tests, (start, end), min(fresh, MAX_IDS)))
 
 
-def ids(events: EventStore, tests: Sequence[Test], span: tuple[int, int]) -> tuple[str, ...]:
+def ids(events: EventStore, tests: Sequence[Test], span: tuple[int, int], limit: int) -> tuple[str, ...]:
     """Ids of the newest matching events, oldest first."""
-    wanted = Query(all_of(*tests), TimeWindow(at(span[0]), at(span[1])), limit=MAX_IDS, fields=("event.id", "@timestamp"))
+    wanted = Query(all_of(*tests), TimeWindow(at(span[0]), at(span[1])), limit=limit, fields=("event.id", "@timestamp"))
     found = [key.hex() for table in events.search(wanted) for key in table["event.id"].to_pylist()]
-    return tuple(reversed(found[:MAX_IDS]))
+    return tuple(reversed(found[:limit]))

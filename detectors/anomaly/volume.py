@@ -137,7 +137,7 @@ def outlier(one: Series) -> bool:
     """Whether the bucket that is filling breaks the record by more than chance allows, and by more than before in this bucket."""
     enough = one.novelty.points >= LEARN_DAYS * one.novelty.per_day
     chance = one.record + 4 * math.sqrt(one.record + 1) + 5
-    return enough and one.count > max(chance, 1.5 * one.told) and one.novelty.score(one.count)[0] >= THRESHOLD
+    return enough and one.count > max(chance, one.told) and one.novelty.score(one.count)[0] >= THRESHOLD
 
 
 def _close(one: Series, bucket: int, per_day: int) -> None:
@@ -175,7 +175,7 @@ def _finding(kind: str, key: Key, spike: Spike, exercise: bool, events: EventSto
     width = MOST[kind][0]
     tests = [is_value("thapcanh.source", key[0]), *(is_value("host.name", h) for h in key[1:])]
     entities = (Entity("source", key[0]), *(Entity("host", h) for h in key[1:]))
-    proof = peak(events, tests, (spike.bucket * width, (spike.bucket + 1) * width))
+    proof = peak(events, tests, (spike.bucket * width, (spike.bucket + 1) * width), max(1, int(spike.fresh)))
     minutes = width // MINUTE
     why = reason(
         "event.count", int(spike.count), int(spike.record), "volume", name=key[-1], n=int(spike.count), record=int(spike.record),
