@@ -7,9 +7,6 @@ from typing import Final
 SOURCES: Final[dict[str, str]] = {
     "file": "collectors.file:Files",
     "evtx": "collectors.file:Files",
-    "beats": "collectors.envelopes.beats:ENVELOPE",
-    "journald": "collectors.envelopes.journald:ENVELOPE",
-    "container": "collectors.envelopes.container:ENVELOPE",
     "syslog": "collectors.spooled:Spooled",
 }
 """Source type -> "module:class" of its Collector."""

@@ -27,6 +27,8 @@ from domain.raw import RawBatch, event_ids
 
 PLAIN: Final = "plain"
 """Parser name of what nobody claims: a wrapped message is an event, a bare line is `pipeline_error`."""
+BARE: Final = "windows"
+"""Parser whose records are tried before envelopes: Winlogbeat's JSON looks like Filebeat's."""
 NO_TIME: Final = "no_timestamp"
 """Tag of events whose record tells no time: `@timestamp` is the arrival."""
 _SAMPLE: Final = 64
@@ -54,9 +56,10 @@ def parse(batch: RawBatch, wanted: frozenset[str] | None = None) -> list[Parsed]
     if batch.parser not in ("auto", PLAIN):
         parser_named(batch.parser)
     records = decode(batch.records, batch.encoding)
-    payload, wrapped = unwrap(Payload(records, batch.arrivals, batch.tz, {}, wanted))
+    bare = _bare(records, batch.parser)
+    payload, wrapped = unwrap(Payload(records, batch.arrivals, batch.tz, {}, wanted), bare)
     out = []
-    for name, rows in choose(payload, batch.parser):
+    for name, rows in choose(payload, batch.parser, bare):
         part = _take(payload, rows)
         table = _plain(part, wrapped[rows]) if name == PLAIN else _safely(parser_named(name), part)
         out.append(Parsed(name, rows, _fill(table, part)))
@@ -120,12 +123,19 @@ def decode(records: pa.Array, encoding: str) -> pa.Array:
     return out
 
 
-def unwrap(payload: Payload) -> tuple[Payload, Mask]:
-    """Strip what wraps the records, each envelope at most once; the mask tells which rows wore one."""
+def _bare(records: pa.Array, asked: str) -> Mask:
+    """Rows that the parser BARE reads as they are: their shape is that of an envelope, and they are many."""
+    if asked not in ("auto", BARE):
+        return np.zeros(len(records), bool)
+    return parser_named(BARE).match(records)
+
+
+def unwrap(payload: Payload, bare: Mask) -> tuple[Payload, Mask]:
+    """Strip what wraps the records that are not `bare`, each envelope at most once; the mask tells which rows wore one."""
     wrapped = np.zeros(len(payload.records), bool)
-    for name in ENVELOPES:
+    for name in ENVELOPES if not bare.all() else ():
         envelope: Envelope = _load(ENVELOPES[name])
-        mask = envelope.match(payload.records)
+        mask = envelope.match(payload.records) & ~bare
         if mask.any():
             payload = _unwrap(envelope, payload, mask)
             wrapped |= mask
@@ -162,14 +172,15 @@ def _take(payload: Payload, rows: Ints) -> Payload:
     return replace(payload, records=payload.records.take(index), arrivals=payload.arrivals[rows], outer=outer)
 
 
-def choose(payload: Payload, asked: str) -> list[tuple[str, Ints]]:
+def choose(payload: Payload, asked: str, bare: Mask) -> list[tuple[str, Ints]]:
     """(parser, its rows): every row once."""
     size = len(payload.records)
     if asked != "auto":
         return [(asked, np.arange(size, dtype=np.int32))] if size else []
     names = [*PARSERS, PLAIN]
     owner = np.full(size, names.index(PLAIN), np.int32)
-    free = np.ones(size, bool)
+    owner[bare] = names.index(BARE)
+    free = ~bare
     program = _programs(payload)
     for number, name in enumerate(names[:-1]):
         if name in program:

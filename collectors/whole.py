@@ -24,7 +24,7 @@ import pyarrow as pa
 from collectors import evtx
 from domain.raw import Checkpoint, RawBatch
 
-BLOCK: Final = 8 << 20
+BLOCK: Final = 16 << 20
 """Bytes of text per batch."""
 MAX_LINE: Final = 16 << 20
 """A longer line is rejected as a whole and counted."""

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from collectors.base import Payload
 from collectors.parsers import _json
 from collectors.parsers.common import Event, Mask, table_of
+from collectors.parsers.find import holding
 
 Opened: TypeAlias = tuple[str, Event]
 """Inner text, outer fields."""
@@ -22,10 +23,11 @@ MAX_FIELDS = 512
 
 def holds(records: pa.Array, *every: str) -> Mask:
     """Texts that start as a JSON object and contain all of these."""
-    hit = pc.starts_with(records, "{")
+    mask: Mask = pc.fill_null(pc.starts_with(records, "{"), False).to_numpy(zero_copy_only=False)
     for part in every:
-        hit = pc.and_(hit, pc.match_substring(records, part))
-    mask: Mask = pc.fill_null(hit, False).to_numpy(zero_copy_only=False)
+        if not mask.any():
+            break
+        mask = mask & holding(records, part.encode())
     return mask
 
 
