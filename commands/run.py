@@ -12,8 +12,6 @@ from jobs.config_check import check
 from jobs.service import Service
 
 app = typer.Typer(rich_markup_mode=None)
-RECEIVERS = ("collect", "run")
-"""The command that listens."""
 
 
 @app.command(help=t("jobs.help_run"))
@@ -22,8 +20,7 @@ def run() -> None:
     now = runtime()
     if problems := check(now.config):
         raise ConfigError("\n".join(problems), hint="soc config check")
-    listens = any(source.listen for source in now.config.sources)
-    Service(now, _tell, RECEIVERS if listens else ()).run()
+    Service(now, _tell).run()
 
 
 def _tell(key: str, values: dict[str, object]) -> None:

@@ -204,7 +204,7 @@ def _scan(patient: Patient) -> Iterator[Finding]:
 
 
 def _jobs(patient: Patient) -> Iterator[Finding]:
-    for name, cron in patient.runtime.config.schedule.items():
+    for name, cron in schedule.planned(patient.runtime.config).items():
         runs = patient.runs(name)
         if runs and runs[-1].code:
             values = {"job": name, "code": runs[-1].code, "at": _shown(runs[-1].started), "said": runs[-1].said.rpartition("\n")[2]}

@@ -20,6 +20,7 @@ from cronsim import CronSim
 
 from domain.clock import LOCAL
 from domain.errors import UsageError
+from jobs.config import Config
 from jobs.runtime import Runtime
 from store.base import Coordination
 
@@ -74,6 +75,16 @@ def job(name: str) -> Job:
     if name not in JOBS:
         raise UsageError(f"no such job: {name}", hint=" | ".join(JOBS))
     return JOBS[name]
+
+
+def receives(config: Config) -> bool:
+    """Whether a source listens: then `soc collect run` goes on all the time, and pulls the other sources too."""
+    return any(source.listen for source in config.sources)
+
+
+def planned(config: Config) -> dict[str, str]:
+    """Job -> cron expression, of what the schedule has to start."""
+    return {name: cron for name, cron in config.schedule.items() if name != "collect" or not receives(config)}
 
 
 def due_at(cron: str, now: datetime) -> datetime | None:

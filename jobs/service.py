@@ -21,6 +21,8 @@ from domain.errors import StoreError
 from jobs import schedule
 from jobs.runtime import Runtime
 
+RECEIVERS: Final = ("collect", "run")
+"""Words after `soc` that receive logs."""
 TICK: Final = 1.0
 """Seconds between looks at the schedule."""
 PATIENCE: Final = 20.0
@@ -74,11 +76,12 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 class Service:
     """The schedule and the receivers of one configuration."""
 
-    def __init__(self, runtime: Runtime, tell: Callable[[str, dict[str, object]], None], receivers: Sequence[str] = ()) -> None:
-        """`tell(key, values)` is told what happens; `receivers`: words after `soc` that receive logs, empty = none."""
+    def __init__(self, runtime: Runtime, tell: Callable[[str, dict[str, object]], None]) -> None:
+        """`tell(key, values)` is told what happens."""
         self.runtime = runtime
         self.tell = tell
-        self.receivers = receivers
+        self.jobs = schedule.planned(runtime.config)
+        self.receivers = RECEIVERS if schedule.receives(runtime.config) else ()
         self.running: dict[str, Child] = {}
         self.stop = threading.Event()
         self._again = (0.0, 1.0)
@@ -88,7 +91,7 @@ class Service:
         """Until SIGTERM or SIGINT; children are ended before it returns."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop.set())
-        self.tell("started", {"jobs": ", ".join(f"{name} ({cron})" for name, cron in self.runtime.config.schedule.items())})
+        self.tell("started", {"jobs": ", ".join(f"{name} ({cron})" for name, cron in self.jobs.items())})
         notify("READY=1")
         while not self.stop.is_set():
             self.tick()
@@ -104,7 +107,7 @@ class Service:
             for child in list(self.running.values()):
                 self._look_after(child)
             self._receive()
-            for name, cron in self.runtime.config.schedule.items():
+            for name, cron in self.jobs.items():
                 self._start_due(name, cron)
             self._complained = ""
         except (StoreError, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -153,3 +154,29 @@ def test_a_broken_configuration_does_not_start(tmp_path: Path, soc_here: Soc) ->
     assert done.returncode == 3
     assert 'scan = "every five minutes"' in done.stderr
     assert "five fields: minute hour day month weekday" in done.stderr
+
+
+def test_the_service_receives_and_stores_what_it_received(tmp_path: Path, soc: Soc) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    source = f'[[source]]\nid = "net"\ntype = "syslog"\nlisten = "udp://127.0.0.1:{port}"\n'
+    (tmp_path / "soc.toml").write_text(CONFIG + source, encoding="utf-8")
+    (tmp_path / "content").mkdir()
+    service = _serve(tmp_path)
+    line = b"<38>Nov 24 08:00:00 web01 sshd[7]: Failed password for root from 203.0.113.9 port 22 ssh2 n=%d"
+    until, stored = time.monotonic() + 60, 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        for number in range(10_000):
+            out.sendto(line % number, ("127.0.0.1", port))
+            time.sleep(0.5)
+            ledger = soc("collect", "status", "--json")
+            stored = json.loads(ledger.stdout)["total"]["stored"] if ledger.returncode == 0 else 0
+            if stored >= 3 or time.monotonic() > until:
+                break
+    code, _, err = _ended(service)
+    assert code == 0, err
+    assert stored >= 3, err
+    total = json.loads(soc("collect", "status", "--json").stdout)["total"]
+    assert total["received"] == total["stored"] + total["rejected"] + total["duplicates"] + total["spooled"]
+    assert total["spooled"] == 0
