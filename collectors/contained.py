@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from collectors import evtx, whole
-from collectors.identity import Seen
+from collectors.identity import Seen, generation, path_of
 from domain.raw import Checkpoint, RawBatch
 
 KINDS: Final = ("evtx", "archive")
@@ -30,7 +30,7 @@ _LOG: Final = logging.getLogger(__name__)
 def kind(path: str) -> str:
     """`evtx`, `archive`, or empty for a run of lines (or a file that cannot be opened)."""
     try:
-        with open(path, "rb") as raw:
+        with Path(path).open("rb") as raw:
             head = raw.read(512)
     except OSError:
         return ""
@@ -69,11 +69,11 @@ class Contained:
     def _evtx(self, seen: Seen, stamp: Mapping[str, object]) -> Iterator[RawBatch]:
         damage = evtx.Damage()
         numbered = sorted(evtx.records(seen.real, damage), key=lambda pair: pair[0])
-        ours = [c for c in self.checkpoints if c.stream.rpartition("#")[0] == seen.path]
-        last = max(ours, key=lambda c: int(c.stream.rpartition("#")[2]), default=Checkpoint("", f"{seen.path}#1", 0))
+        ours = [c for c in self.checkpoints if path_of(c.stream) == seen.path]
+        last = max(ours, key=lambda c: generation(c.stream), default=Checkpoint("", f"{seen.path}#1", 0))
         stream, position = last.stream, last.position
         if position and not _goes_on(numbered, position, str(last.state.get("last", ""))):
-            stream, position = f"{seen.path}#{int(stream.rpartition('#')[2]) + 1}", 0
+            stream, position = f"{seen.path}#{generation(stream) + 1}", 0
         new = [pair for pair in numbered if pair[0] >= position]
         if damage.records:
             _LOG.warning("%s: %d damaged records or chunks: %s", seen.path, damage.records, damage.first)
@@ -86,7 +86,7 @@ class Contained:
             yield self._batch(stream, part, Checkpoint(self.like.source, stream, following, state))
 
     def _archive(self, seen: Seen, stamp: Mapping[str, object]) -> Iterator[RawBatch]:
-        with open(seen.real, "rb") as raw:
+        with Path(seen.real).open("rb") as raw:
             content = hashlib.file_digest(raw, "sha256").hexdigest()[:16]
         taken = {c.stream: c.position for c in self.checkpoints}
         counts: dict[str, int] = {}

@@ -1,8 +1,11 @@
-"""Log files: whole ones and growing ones, rotated, compressed, by glob pattern. Identity: `collectors.identity`; records: `collectors.framing`.
+"""Log files by glob pattern: whole and growing, rotated, compressed. Which is which: `collectors.identity`; records: `collectors.framing`.
 
 A last line without line break is held back until it is completed or nothing was written for `IDLE`; then it is taken as it is, once,
 and what completes it later is a record of its own. Compressed files do not grow: their last line is taken at once.
 """
+
+# Paths are plain strings here: they come from glob by the thousand, every second.
+# ruff: noqa: PTH100, PTH110, PTH112, PTH118, PTH207
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ import glob
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
-import pyarrow as pa
 import re2
 
 from collectors.contained import KINDS, Contained, kind
-from collectors.framing import LIMIT, PIECE, TOO_LONG, Cut, Starts, cut, style
-from collectors.identity import SPAN, Moved, Seen, Tail, digest, look, match
+from collectors.framing import PIECE, TOO_LONG, Cut, Starts, cut, style
+from collectors.identity import SPAN, Moved, Seen, Tail, digest, generation, look, match, path_of
 from collectors.packed import Content
+from collectors.settings import Place, Settings
 from domain.clock import Clock
 from domain.errors import ConfigError, SourceError
 from domain.raw import Checkpoint, RawBatch
@@ -37,32 +40,6 @@ FORGET: Final = timedelta(days=7)
 """How long a stream without a file is remembered."""
 _TRIES: Final = 5
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Settings(Protocol):
-    """What a file source needs of its `[[source]]`."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def parser(self) -> str: ...
-    @property
-    def encoding(self) -> str: ...
-    @property
-    def tz(self) -> str: ...
-    @property
-    def record_start(self) -> str: ...
-
-
-class Place(Protocol):
-    """Where relative patterns start, and what time it is."""
-
-    @property
-    def root(self) -> Path: ...
-    @property
-    def clock(self) -> Clock: ...
 
 
 @dataclass(frozen=True)
@@ -168,9 +145,16 @@ class Files:
             raise ConfigError(f"record_start is no regular expression: {error}", where=self.settings.id) from None
 
     def _gone(self, missing: Sequence[Tail], checkpoints: Sequence[Checkpoint], now: datetime) -> Iterator[RawBatch]:
-        """Remember since when a stream has no file; say once what of it was never read."""
+        """Remember since when a stream has no file; say once what of it was never read; forget it at last.
+
+        The newest stream of each path is never forgotten: its number is what keeps names from being used again.
+        """
         known = {c.stream: c for c in checkpoints}
+        newest = {path_of(name): name for name in sorted(known, key=generation)}
         for tail in missing:
+            if tail.gone and _micros(now) - tail.gone > FORGET // timedelta(microseconds=1) and newest[path_of(tail.id)] != tail.id:
+                yield replace(self.batch(tail, cut(b"", 0), now), checkpoint=Checkpoint(self.settings.id, tail.id, -1))
+                continue
             tail.gone = tail.gone or _micros(now)
             unread = tail.size - tail.position if tail.hold is None else tail.hold[0] - tail.position
             if unread > 0 and not tail.lost and _micros(now) - tail.gone >= SURE // timedelta(microseconds=1):
@@ -267,5 +251,3 @@ def _tried(batches: Iterator[RawBatch], seen: Seen, problems: list[str]) -> Iter
 def _micros(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000)
 
-
-__all__ = ["IDLE", "LIMIT", "Files", "Settings"]

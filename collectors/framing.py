@@ -81,7 +81,7 @@ def cut(data: bytes, base: int, mark: bytes = b"\n", *, last: bool = False, star
     """
     begin, end, after = _lines(data, mark, last=last)
     if starts is not None and len(begin):
-        begin, end, after = _joined(data, begin, end, after, starts, last=last)
+        begin, end, after = _grouped(data, begin, end, after, starts, last=last)
     begin, end, after = begin[:ROWS], end[:ROWS], after[:ROWS]
     if not len(begin):
         return Cut(pa.array([], pa.large_binary()), _NONE, 0)
@@ -95,7 +95,10 @@ def cut(data: bytes, base: int, mark: bytes = b"\n", *, last: bool = False, star
     long = size > LIMIT
     dead = tuple((base + s, TOO_LONG, data[s:e]) for s, e in zip(begin[long].tolist(), stops[long].tolist(), strict=True))
     keep = (size > 0) & ~long
-    packed = _packed(data[:used], mark, begin, stops, keep, returned, plain=starts is None and not last)
+    plain = starts is None and not last and width == 1 and bool(keep.all())
+    packed = _joined_fast(data[:used], mark, size, returned) if plain else b""
+    if not packed:
+        packed = _joined_masked(octets[:used], begin[keep], stops[keep])
     return Cut(_binary(packed, size[keep]), base + begin[keep], used, dead)
 
 
@@ -116,7 +119,7 @@ def _lines(data: bytes, mark: bytes, *, last: bool) -> tuple[Int64s, Int64s, Int
     return begin, end, after
 
 
-def _joined(data: bytes, begin: Int64s, end: Int64s, after: Int64s, starts: Starts, *, last: bool) -> tuple[Int64s, Int64s, Int64s]:
+def _grouped(data: bytes, begin: Int64s, end: Int64s, after: Int64s, starts: Starts, *, last: bool) -> tuple[Int64s, Int64s, Int64s]:
     first = [bool(starts(data[s : min(e, s + 512)])) for s, e in zip(begin.tolist(), end.tolist(), strict=True)]
     first[0] = True
     heads = np.flatnonzero(first)
@@ -133,9 +136,9 @@ def _before(octets: np.ndarray[Any, Any], begin: Int64s, end: Int64s, mark: byte
         return np.zeros(len(end), bool)
     low = 1 if mark == b"\0\n" else 0
     found = octets[np.maximum(end - width + low, 0)] == 0x0D
-    if width == 2:  # noqa: PLR2004  UTF-16
+    if width == 2:
         found &= octets[np.maximum(end - 1 - low, 0)] == 0
-    return found & (end - begin >= width)
+    return np.asarray(found & (end - begin >= width))
 
 
 def _past_holes(data: bytes, octets: np.ndarray[Any, Any], begin: Int64s, stops: Int64s) -> Int64s:
@@ -152,19 +155,21 @@ def _past_holes(data: bytes, octets: np.ndarray[Any, Any], begin: Int64s, stops:
     return begin
 
 
-def _packed(
-    data: bytes, mark: bytes, begin: Int64s, stops: Int64s, keep: np.ndarray[Any, Any], returned: np.ndarray[Any, Any], *, plain: bool,
-) -> bytes:  # fmt: skip
-    """The kept records one after the other: by search and replace where every line is plain, else by a mask over the bytes."""
-    if plain and len(mark) == 1 and keep.all() and begin[0] == 0 and int((stops - begin).sum()) == len(data) - len(begin) * (1 + int(returned[0])):
-        if not returned.any():
-            return data.replace(mark, b"")
-        if returned.all():
-            return data.replace(b"\r" + mark, b"")
-    edges = np.zeros(len(data) + 1, np.int8)
-    edges[begin[keep]] += 1
-    edges[stops[keep]] -= 1
-    return np.frombuffer(data, np.uint8)[np.cumsum(edges[:-1], dtype=np.int8).view(bool)].tobytes()
+def _joined_fast(data: bytes, mark: bytes, size: Int64s, returned: np.ndarray[Any, Any]) -> bytes:
+    """The records one after the other, where nothing but line marks is to be left out; empty where that is not so."""
+    sign = b"\r" + mark if returned.all() else mark
+    if len(data) != int(size.sum()) + len(size) * len(sign) or (returned.any() and len(sign) == 1):
+        return b""
+    return data.replace(sign, b"")
+
+
+def _joined_masked(octets: np.ndarray[Any, Any], begin: Int64s, stops: Int64s) -> bytes:
+    """The records one after the other, by a mask over the bytes."""
+    edges = np.zeros(len(octets) + 1, np.int8)
+    edges[begin] += 1
+    edges[stops] -= 1
+    kept: bytes = octets[np.cumsum(edges[:-1], dtype=np.int8).view(bool)].tobytes()
+    return kept
 
 
 def _binary(packed: bytes, sizes: Int64s) -> pa.Array:

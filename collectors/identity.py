@@ -9,11 +9,15 @@ position. A file continues a stream when both hashes still fit; inode and name o
 - a copy of a file that is still there (copytruncate or gzip under way, a backup) is not read: it waits until it differs.
 """
 
+# Paths are plain strings here: they come from glob by the thousand, every second.
+# ruff: noqa: PTH116, PTH119, PTH120
+
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -54,7 +58,7 @@ def look(path: str) -> Seen | None:
         found = os.stat(path)
     except OSError:
         return None
-    if not (found.st_mode & 0o170000) == 0o100000:  # S_ISREG: a FIFO would block
+    if not stat.S_ISREG(found.st_mode):  # reading a FIFO would block
         return None
     return Seen(path, os.path.realpath(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
@@ -95,10 +99,10 @@ class Tail:
     def load(cls, checkpoint: Checkpoint) -> Tail:
         """From what `save` made."""
         state: Mapping[str, Any] = checkpoint.state
-        hold, look_back = state.get("hold"), {name: tuple(state.get(name) or (0, "")) for name in ("head", "anchor")}
+        pairs: dict[str, Any] = {name: tuple(state[name]) for name in ("head", "anchor", "hold") if state.get(name)}
+        plain: dict[str, Any] = {n: state[n] for n in ("path", "device", "inode", "size", "mtime", "inside", "gone", "lost") if n in state}
         style = Style(str(state.get("encoding", "utf-8")), bytes.fromhex(str(state.get("mark", "0a"))))
-        plain = {name: state[name] for name in ("path", "device", "inode", "size", "mtime", "inside", "gone", "lost") if name in state}
-        return cls(checkpoint.stream, checkpoint.position, style=style, hold=tuple(hold) if hold else None, **plain, **look_back)
+        return cls(checkpoint.stream, checkpoint.position, style=style, **plain, **pairs)
 
     def save(self, source: str) -> Checkpoint:
         """As the store keeps it."""
@@ -169,9 +173,19 @@ def match(tails: Sequence[Tail], found: Sequence[Seen]) -> Match:
     return out
 
 
+def path_of(stream: str) -> str:
+    """Where the stream's file was first seen."""
+    return stream.rpartition("#")[0]
+
+
+def generation(stream: str) -> int:
+    """Its number among the streams of that path."""
+    number = stream.rpartition("#")[2]
+    return int(number) if number.isdigit() else 0
+
+
 def _name(path: str, names: Iterable[str]) -> str:
-    numbers = [int(n.rpartition("#")[2]) for n in names if n.rpartition("#")[0] == path]
-    return f"{path}#{max(numbers, default=0) + 1}"
+    return f"{path}#{max((generation(n) for n in names if path_of(n) == path), default=0) + 1}"
 
 
 def _in_place(tail: Tail) -> Seen | None:
@@ -217,7 +231,7 @@ def _successor(tail: Tail, candidates: Iterable[Seen]) -> Seen | None:
     """The file that continues a stream which lost its own: the same inode, else one of the same family of names."""
     if not tail.position:
         return next((seen for seen in candidates if seen.key == tail.key and not tail.gone), None)
-    kin = [s for s in candidates if s.key == tail.key or family(s.path) in (family(tail.path), family(tail.id.rpartition("#")[0]))]
+    kin = [s for s in candidates if s.key == tail.key or family(s.path) in (family(tail.path), family(path_of(tail.id)))]
     kin.sort(key=lambda s: (s.key != tail.key, bool(_PACKED.search(s.path))))
     return next((seen for seen in kin if _continues(tail, seen)), None)
 

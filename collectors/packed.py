@@ -7,7 +7,7 @@ import gzip
 import lzma
 import os
 import zlib
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import pyarrow as pa
 
@@ -22,7 +22,7 @@ class Content:
     """The (decompressed) bytes of one open file. OSError from the constructor when it cannot be opened."""
 
     def __init__(self, path: str) -> None:
-        self._raw = open(os.open(path, _FLAGS), "rb", buffering=0)  # noqa: SIM115  closed by close()
+        self._raw = open(os.open(path, _FLAGS), "rb", buffering=0)  # noqa: PTH123, SIM115  a descriptor; closed by close()
         self.stat = os.fstat(self._raw.fileno())
         """Of the file that is open, whatever its path names by now."""
         first = os.pread(self._raw.fileno(), 6, 0)
@@ -30,10 +30,10 @@ class Content:
         """Empty for a plain file."""
         self.broken = ""
         """Why a compressed file could not be read to its end; empty as long as it could."""
-        self._stream: IO[bytes] | Any = None
+        self._stream: Any = None
         self._at = 0
 
-    def __enter__(self) -> Content:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

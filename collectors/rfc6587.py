@@ -1,4 +1,7 @@
-"""Frames of syslog over TCP (https://www.rfc-editor.org/rfc/rfc6587): octet counting, newline, NUL before the next header; told frame by frame."""
+"""Frames of syslog over TCP: octet counting, newline, NUL before the next header; told frame by frame.
+
+https://www.rfc-editor.org/rfc/rfc6587
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ so that a torn last frame never stands in the way. The reader removes a segment 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -32,6 +33,8 @@ SEGMENT: Final = 64 << 20
 """Bytes after which a new segment is begun."""
 QUOTA: Final = 10 << 30
 """Most bytes of one spool, unless 20 % of the disk is less or the configuration says otherwise."""
+WINDOW: Final = 8 << 20
+"""Bytes that may be written and not yet synced before connections have to wait."""
 PAUSE: Final = 0.02
 """Seconds between two syncs: what arrives meanwhile is synced together."""
 RECORD: Final = 0
@@ -87,7 +90,7 @@ def folder(root: Path, source: str) -> Path:
 def segments(place: Path) -> list[Segment]:
     """Oldest first."""
     try:
-        names = sorted(os.listdir(place))
+        names = [path.name for path in place.iterdir()]
     except FileNotFoundError:
         return []
     found = [(place / name, match) for name in names if (match := _NAME.fullmatch(name))]
@@ -142,7 +145,7 @@ class Writer:
     """Appends to the spool of one source; SourceError from the constructor while another process does."""
 
     def __init__(self, place: Path, limit: int = 0, floor: int = 0, synced: Callable[[], None] | None = None) -> None:
-        """`limit`: quota in bytes; `floor`: last record number that the store knows of; `synced` is called after each sync, by another thread."""
+        """`limit`: quota, bytes; `floor`: last record number that the store knows of; `synced`: called by another thread after each sync."""
         place.mkdir(parents=True, exist_ok=True)
         self.place = place
         self._lock_fd = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -160,6 +163,9 @@ class Writer:
         self.error = ""
         """Why the last write failed; its records wait in memory."""
         self.used = self.usage()
+        self._bytes = [0, 0]
+        """Written by the loop, synced by the thread."""
+        self._turning = threading.Lock()
         self._dirty, self._stop, self._told = threading.Event(), False, synced
         self._fd, self._size = -1, 0
         self._begin()
@@ -185,17 +191,15 @@ class Writer:
         try:
             if self._size >= SEGMENT:
                 self._begin()
-            done = os.write(self._fd, self._buffer)
-            if done < len(self._buffer):
-                os.ftruncate(self._fd, self._size)
-                raise OSError(28, "no space left on device")
+            self._write(self._fd, self._buffer, self._size)
         except OSError as error:
             self.error = error.strerror or str(error)
             return False
         faults.point("spool-write")
         self.error = ""
-        self._size += done
-        self.used += done
+        self._size += len(self._buffer)
+        self.used += len(self._buffer)
+        self._bytes[0] += len(self._buffer)
         self._buffer.clear()
         self.written = self.number
         self._dirty.set()
@@ -204,6 +208,11 @@ class Writer:
     def usage(self) -> int:
         """Bytes of all segments: the reader removes some."""
         return sum(s.path.stat().st_size for s in segments(self.place) if s.path.exists())
+
+    @property
+    def unsynced(self) -> int:
+        """Bytes that a power failure would take."""
+        return self._bytes[0] - self._bytes[1]
 
     @property
     def full(self) -> bool:
@@ -244,19 +253,26 @@ class Writer:
         path = self.place / f"{self.spool}-{self._segment + 1:08d}.spool"
         new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            if os.write(new, first) < len(first):
-                raise OSError(28, "no space left on device")
+            self._write(new, first, 0)
             os.fdatasync(new)
             _sync_folder(self.place)
         except OSError:
             os.close(new)
             path.unlink(missing_ok=True)
             raise
-        old, self._fd, self._size = self._fd, new, len(first)
         self._segment += 1
-        if old >= 0:
-            os.fdatasync(old)
-            os.close(old)
+        with self._turning:
+            old, self._fd, self._size = self._fd, new, len(first)
+            if old >= 0:
+                os.fdatasync(old)
+                os.close(old)
+
+    @staticmethod
+    def _write(descriptor: int, data: bytes | bytearray, size: int) -> None:
+        """All of it, or nothing: the file keeps its `size`."""
+        if os.write(descriptor, data) < len(data):
+            os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _sync_loop(self) -> None:
         while not self._stop:
@@ -264,7 +280,8 @@ class Writer:
             self._dirty.clear()
             if self._stop:
                 return
-            upto, copy = self.written, os.dup(self._fd)
+            with self._turning:
+                upto, size, copy = self.written, self._bytes[0], os.dup(self._fd)
             try:
                 os.fdatasync(copy)
             except OSError as error:
@@ -273,6 +290,7 @@ class Writer:
             finally:
                 os.close(copy)
             faults.point("spool-sync")
+            self._bytes[1] = size
             self.synced = upto
             if self._told is not None:
                 self._told()

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from collectors import faults, spool
 from collectors.framing import TOO_LONG
+from collectors.settings import Place, Settings
 from collectors.spool import Frame, Segment
 from domain.raw import Checkpoint, RawBatch
 
@@ -28,26 +29,6 @@ _MANY: Final = 10_000
 """A larger gap is a missing segment: told, but there are no bytes to keep."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Settings(Protocol):
-    """What a receiving source needs of its `[[source]]`."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def parser(self) -> str: ...
-    @property
-    def encoding(self) -> str: ...
-    @property
-    def tz(self) -> str: ...
-
-
-class Place(Protocol):
-    """Where spools lie."""
-
-    @property
-    def spool(self) -> Path: ...
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from collectors.rfc6587 import TRAILER, Framer
-from collectors.spool import Writer
+from collectors.spool import WINDOW, Writer
 from domain.clock import Clock
 from domain.errors import ConfigError, SourceError
 
@@ -66,12 +66,13 @@ def opened(listen: str) -> socket.socket:
             made.listen(512)
     except OSError as error:
         made.close()
-        raise SourceError(f"cannot listen on {listen}: {error.strerror or error}", hint="another program may use the port; ports below 1024 need rights") from None
+        hint = "another program may use the port; ports below 1024 need rights"
+        raise SourceError(f"cannot listen on {listen}: {error.strerror or error}", hint=hint) from None
     return made
 
 
 def _prepare(made: socket.socket, family: int) -> None:
-    made.setblocking(False)  # noqa: FBT003
+    made.setblocking(False)
     if family == socket.AF_INET6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     if made.type == socket.SOCK_STREAM:
@@ -149,7 +150,7 @@ class Port:
                 connection, address = self.socket.accept()
             except OSError:
                 return
-            connection.setblocking(False)  # noqa: FBT003
+            connection.setblocking(False)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self.connections[connection] = made = _Connection(self, connection, _peer(address))
             if not self.paused:
@@ -157,7 +158,7 @@ class Port:
 
     def pause(self) -> None:
         """Stop or go on reading connections, as there is room: their senders wait."""
-        if self.paused == self.stuck:
+        if self.paused == (self.stuck or self.spool.unsynced > WINDOW):
             return
         self.paused = not self.paused
         for connection, made in self.connections.items():
@@ -248,7 +249,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._waker, self._wakes = socket.socketpair()
         for end in (self._waker, self._wakes):
-            end.setblocking(False)  # noqa: FBT003
+            end.setblocking(False)
         self.register(self._wakes, lambda: self._wakes.recv(4096))
         self.ports: list[Port] = []
 

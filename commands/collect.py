@@ -58,7 +58,8 @@ def once(
         emit({"sources": [_outcome(outcome) for outcome in outcomes]})
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
-        raise SourceError(f"{len(failed)} of {len(outcomes)} sources could not be read to the end: {failed[0].error}", hint="soc collect status")
+        what = f"{len(failed)} of {len(outcomes)} sources could not be read to the end: {failed[0].error}"
+        raise SourceError(what, hint="soc collect status")
 
 
 @app.command(help=t("collect.help_run"))
@@ -113,9 +114,8 @@ def _told(outcome: Outcome) -> None:
     if outcome.busy:
         say(t("collect.busy", source=outcome.source))
         return
-    rejected = sum(outcome.rejected.values())
-    values = {"stored": outcome.stored, "unparsed": outcome.unparsed, "rejected": rejected, "duplicates": outcome.duplicates}
-    say(t("collect.done", source=outcome.source, **values))
+    values = {name: getattr(outcome, name) for name in ("source", "stored", "unparsed", "duplicates")}
+    _event("done", {**values, "rejected": sum(outcome.rejected.values())})
     if outcome.error:
         say(t("collect.failed", source=outcome.source, error=outcome.error))
 

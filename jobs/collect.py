@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from collectors import SOURCES, faults
 from collectors.base import Collector
 from collectors.file import Files
+from domain.clock import Clock
 from domain.errors import ConfigError, ConflictError, SourceError, UsageError
 from domain.raw import Checkpoint, RawBatch
 from jobs.config import Source
@@ -99,7 +100,7 @@ class Place:
     root: Path
     """Relative patterns start here."""
     spool: Path
-    clock: Any
+    clock: Clock
 
 
 def place(runtime: Runtime) -> Place:

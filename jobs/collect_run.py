@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from collectors import spool
-from collectors.spool import PAUSE
+from collectors.spool import PAUSE, WINDOW
 from collectors.syslog import BLOCK, Listener
 from domain.errors import StoreError
 from jobs.collect import Leases, Outcome, configured, one, place
@@ -31,7 +31,7 @@ def run(runtime: Runtime, stop: threading.Event, tell: Tell) -> None:
     listening = [source for source in sources if source.listen]
     receivers = Receivers([_listener(runtime, source) for source in listening]) if listening else None
     if any(source.listen.startswith("tcp") for source in listening):
-        tell("bound", {"bytes": BLOCK, "milliseconds": round(PAUSE * 1000)})
+        tell("bound", {"window": WINDOW, "block": BLOCK, "milliseconds": round(PAUSE * 1000)})
     leases = Leases(runtime)
     try:
         teller = _Teller(tell)

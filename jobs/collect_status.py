@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from collectors.spooled import waiting
@@ -62,7 +63,7 @@ def _empty(name: str) -> SourceStatus:
 def _ledger(runtime: Runtime, source: Source | None, status: SourceStatus) -> Ledger:
     now, spooled = runtime.clock.now(), waiting(place(runtime).spool, status.source, status.streams)
     state: list[Mapping[str, Any]] = [c.state for c in status.streams]
-    oldest = [at for at in (spooled.oldest, _unread(status)) if at is not None]
+    oldest = [at for at in (spooled.oldest, *_unread(status)) if at is not None]
     lag = max(((now - at).total_seconds() for at in oldest), default=0.0 if status.received else None)
     return Ledger(
         status.source, status.received + spooled.records, status.stored, status.unparsed, dict(status.rejected), status.duplicates,
@@ -73,10 +74,16 @@ def _ledger(runtime: Runtime, source: Source | None, status: SourceStatus) -> Le
     )  # fmt: skip
 
 
-def _unread(status: SourceStatus) -> datetime | None:
-    """The last delivery, when files hold more than was read of them."""
-    behind = any(not c.state.get("gone") and c.state.get("hold") for c in status.streams)
-    return status.last_delivery if behind else None
+def _unread(status: SourceStatus) -> Iterator[datetime | None]:
+    """For each file that holds more than was read of it: the last delivery, before which it cannot have been written."""
+    for checkpoint in status.streams:
+        path, gone = str(checkpoint.state.get("path", "")), checkpoint.state.get("gone")
+        try:
+            changed = bool(path) and not gone and Path(path).stat().st_size != checkpoint.state.get("size")
+        except OSError:
+            continue
+        if changed:
+            yield status.last_delivery
 
 
 def _silent(source: Source | None, status: SourceStatus, now: datetime) -> bool:

@@ -1,0 +1,52 @@
+"""What collectors need of the configuration, which they do not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from domain.clock import Clock
+
+
+class Settings(Protocol):
+    """One `[[source]]`."""
+
+    @property
+    def id(self) -> str:
+        """Source id."""
+
+    @property
+    def path(self) -> str:
+        """Glob of files."""
+
+    @property
+    def parser(self) -> str:
+        """Parser name or `auto`."""
+
+    @property
+    def encoding(self) -> str:
+        """Of records; a byte order mark says otherwise."""
+
+    @property
+    def tz(self) -> str:
+        """Zone of time stamps that carry none."""
+
+    @property
+    def record_start(self) -> str:
+        """RE2 for the first line of a record; empty = every line is one."""
+
+
+class Place(Protocol):
+    """Where sources live on this machine."""
+
+    @property
+    def root(self) -> Path:
+        """Relative patterns start here."""
+
+    @property
+    def spool(self) -> Path:
+        """Folder of all spools."""
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
