@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.anomaly.base import SECOND, Ints, dated, exercise_rows, names, times, where
+from detectors.anomaly.base import SECOND, Ints, dated, exercise_rows, living, names, times
 from store.base import Chunk
 
 SLOT: Final = 10 * SECOND
@@ -33,16 +33,14 @@ class Heard:
 
 
 def hear(chunks: Iterable[Chunk]) -> dict[Key, Heard]:
-    """Everything heard in these chunks. Unparsed records are signs of life only of who sends nothing else: their time is their arrival."""
-    parsed, unparsed = _Heard(), _Heard()
+    """Everything heard in these chunks. Records without a time of their own count only for who sends nothing else."""
+    with_time, without = _Heard(), _Heard()
     for chunk in chunks:
         if chunk.rows:
-            live = dated(chunk)
-            _chunk(chunk, np.flatnonzero(live), parsed)
-            if not live.all():
-                broken = where(chunk.column("event.kind"), chunk.rows, "pipeline_error".__eq__)
-                _chunk(chunk, np.flatnonzero(broken), unparsed)
-    return {**unparsed.keys(), **parsed.keys()}
+            live, known = living(chunk), dated(chunk)
+            _chunk(chunk, np.flatnonzero(live & known), with_time)
+            _chunk(chunk, np.flatnonzero(live & ~known), without)
+    return {**without.keys(), **with_time.keys()}
 
 
 @dataclass

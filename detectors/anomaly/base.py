@@ -26,6 +26,9 @@ SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
+AT_ONCE: Final = SECOND // 20
+TOGETHER: Final = 5
+"""So many records at one microsecond, stored at once, have no time of their own."""
 MAX_IDS: Final = 500
 """Event ids that one finding carries."""
 
@@ -70,10 +73,24 @@ def where(column: Column | None, rows: int, test: Callable[[str], bool]) -> Mask
     return picked
 
 
+def living(chunk: Chunk) -> Mask:
+    """Rows that a source sent by itself: evidence of an incident was brought in by somebody."""
+    return ~where(chunk.column("thapcanh.incident"), chunk.rows, bool)
+
+
 def dated(chunk: Chunk) -> Mask:
-    """Rows that tell when they happened: evidence of an incident is history, and an unparsed record bears the time of its arrival."""
-    broken = where(chunk.column("event.kind"), chunk.rows, "pipeline_error".__eq__)
-    return ~broken & ~where(chunk.column("thapcanh.incident"), chunk.rows, bool)
+    """Rows that tell when they happened.
+
+    A record without a time bears that of its arrival, which says when it was fetched: several at the same microsecond, just before
+    they were stored.
+    """
+    moments = times(chunk)
+    wait = times(chunk, field="event.ingested") - moments
+    stamped = (wait >= 0) & (wait < AT_ONCE) & (moments % 1000 != 0)
+    values, where_, counts = np.unique(moments, return_inverse=True, return_counts=True)
+    borrowed = stamped & (counts[where_] >= TOGETHER) if len(values) else stamped
+    known: Mask = ~borrowed & ~where(chunk.column("event.kind"), chunk.rows, "pipeline_error".__eq__)
+    return known
 
 
 def exercise_rows(chunk: Chunk) -> Mask:

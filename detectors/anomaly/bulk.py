@@ -16,8 +16,24 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.anomaly.base import DAY, HOUR, Ints, Mask, Model, at, dated, exercise_rows, is_value, query_text, reason, rule, times, where
-from detectors.anomaly.evidence import peak
+from detectors.anomaly.base import (
+    DAY,
+    HOUR,
+    Ints,
+    Mask,
+    Model,
+    at,
+    dated,
+    exercise_rows,
+    is_value,
+    living,
+    query_text,
+    reason,
+    rule,
+    times,
+    where,
+)
+from detectors.anomaly.evidence import involved, peak
 from detectors.anomaly.tally import Key, Numbers, Tally, add, column, numbers
 from detectors.base import Scanned
 from domain import i18n
@@ -60,6 +76,10 @@ MEASURES: Final[Mapping[str, tuple[Measure, ...]]] = {
 }
 """By kind of object, in the order in which they are tallied."""
 FIELDS: Final = {"client": ("api.client.id",), "user": ("event.dataset", "user.name"), "address": ("source.ip",)}
+RELATED: Final[Mapping[str, Mapping[str, str]]] = {
+    "client": {"user": "user.name", "ip": "source.ip"}, "user": {"client": "api.client.id", "ip": "source.ip"}, "address": {},
+}  # fmt: skip
+"""Who else is named when most of the rows are his."""
 _ENTITY: Final = {"client": "client", "user": "user", "address": "ip"}
 _TAGS: Final = {
     "client": ("attack.collection", "attack.t1213"), "user": ("attack.collection", "attack.t1213"),
@@ -146,7 +166,7 @@ def _first(tallies: Mapping[str, Mapping[Key, Tally]]) -> int:
 
 
 def _count(chunk: Chunk, tallies: dict[str, dict[Key, Tally]]) -> None:
-    live, exercise = dated(chunk), exercise_rows(chunk)
+    live, exercise = living(chunk) & dated(chunk), exercise_rows(chunk)
     hours = times(chunk) // HOUR
     client, user = column(chunk, "api.client.id"), column(chunk, "user.name")
     sums = [numbers(chunk.column("api.records"), chunk.rows), _received(chunk)]
@@ -248,7 +268,7 @@ def _finding(kind: str, key: Key, excess: Excess, one: Record, events: EventStor
     return Finding(
         rule(MODEL.name_of(f".{kind}"), "medium", _TAGS[kind], MODEL.version, (measure, LEARN_DAYS)), (Entity(_ENTITY[kind], key[-1]),),
         at(proof.start), at(proof.end), excess.fresh, proof.ids, tuple(why), query_text(*tests), at(proof.start), at(proof.end),
-        exercise=exercise,
+        exercise=exercise, related=involved(events, tests, (proof.start, proof.end), RELATED[kind]),
     )  # fmt: skip
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from detectors.anomaly.base import MAX_IDS, MINUTE, at
+from domain.alert import Entity
 from domain.query import Query, Test, all_of
 from domain.window import TimeWindow, micros
 from store.base import EventStore
@@ -38,6 +39,17 @@ def peak(events: EventStore, tests: Sequence[Test], span: tuple[int, int], fresh
     full = [b for b, n in bins if n >= most * HALF]
     start, end = max(span[0], min(full)), min(span[1], max(full) + BIN)
     return Proof(start, end, ids(events, tests, (start, end), min(fresh, MAX_IDS)))
+
+
+def involved(events: EventStore, tests: Sequence[Test], span: tuple[int, int], fields: Mapping[str, str]) -> tuple[Entity, ...]:
+    """Entities of most of these rows: `fields` maps an entity type to its field; who stands behind less than half of them is left out."""
+    found = []
+    for kind, name in fields.items():
+        table = events.aggregate(Query(all_of(*tests), TimeWindow(at(span[0]), at(span[1]))), (name,))
+        counts = table["count"].to_pylist()
+        if counts and counts[0] >= sum(counts) * HALF and table[name][0].as_py():
+            found.append(Entity(kind, str(table[name][0].as_py())))
+    return tuple(found)
 
 
 def ids(events: EventStore, tests: Sequence[Test], span: tuple[int, int], limit: int) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ STREAMED: Final = 5
 KEEP: Final = 64
 """Attempts kept per source and user beyond the fast window."""
 KEEP_FAST: Final = 2_000
+INVOLVED: Final = 20
+"""Users, hosts and addresses that a finding names besides; sprays of one list of users are one incident by them."""
 KEEP_KEYS: Final = 5_000
 _TAGS: Final = ("attack.credential_access", "attack.t1110")
 
@@ -159,13 +161,13 @@ def _evidence(kind: str, value: str, outcome: str = "") -> str:
 
 
 def _related(kind: str, rows: Sequence[Login]) -> tuple[Entity, ...]:
-    """Who and what else was involved, the most frequent first, a handful of each."""
+    """Who and what else was involved, the most frequent first, at most INVOLVED of each."""
     found: list[Entity] = []
     for name, counter in (
         ("user", Counter(r.user for r in rows)), ("host", Counter(r.host for r in rows)), ("ip", Counter(r.source for r in rows)),
     ):  # fmt: skip
         if name != kind:
-            found += [Entity(name, v) for v, _ in sorted(counter.items(), key=lambda i: (-i[1], i[0]))[:5] if v]
+            found += [Entity(name, v) for v, _ in sorted(counter.items(), key=lambda i: (-i[1], i[0]))[:INVOLVED] if v]
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.anomaly.base import DAY, HOUR, MINUTE, Model, at, dated, exercise_rows, is_value, query_text, reason, rule, times
+from detectors.anomaly.base import DAY, HOUR, MINUTE, Model, at, dated, exercise_rows, is_value, living, query_text, reason, rule, times
 from detectors.anomaly.evidence import peak
 from detectors.anomaly.record import RecordNovelty
 from detectors.anomaly.tally import Key, Tally, add, column
@@ -102,7 +102,7 @@ def _name(text: str) -> Key:
 
 
 def _count(chunk: Chunk, tallies: dict[str, dict[Key, Tally]]) -> None:
-    live, exercise = dated(chunk), exercise_rows(chunk)
+    live, exercise = living(chunk) & dated(chunk), exercise_rows(chunk)
     moments = times(chunk)
     source, sources = column(chunk, "thapcanh.source")
     source = np.where(live, source, len(sources) - 1)

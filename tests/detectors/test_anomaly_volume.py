@@ -38,9 +38,12 @@ class Rows:
         """Newest first."""
         return [self._rows(query).slice(0, query.limit or None)]
 
-    def aggregate(self, query: Query, by: Sequence[str], every: str) -> pa.Table:
-        """Counts by five minutes."""
-        assert (list(by), every) == ([], "5m")
+    def aggregate(self, query: Query, by: Sequence[str], every: str = "") -> pa.Table:
+        """Counts by one field or by five minutes."""
+        if by:
+            groups = self._rows(query).group_by(list(by)).aggregate([([], "count_all")])
+            return groups.rename_columns([*by, "count"]).sort_by([("count", "descending")])
+        assert every == "5m"
         bins: dict[datetime, int] = {}
         for moment in self._rows(query)["@timestamp"].to_pylist():
             start = moment.replace(minute=moment.minute // 5 * 5, second=0, microsecond=0)

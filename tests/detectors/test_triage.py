@@ -244,7 +244,8 @@ def test_triage_leaves_the_index_as_it_was() -> None:
 
 moments = st.integers(0, 4 * 24 * 60)
 specs = st.tuples(
-    moments, st.sampled_from(["r1", "r2", "anomaly.x"]), st.sampled_from(["203.0.113.1", "203.0.113.2"]), st.sampled_from(["an", "binh", ""]),
+    moments, st.sampled_from(["r1", "r2", "anomaly.x"]), st.sampled_from(["203.0.113.1", "203.0.113.2"]),
+    st.sampled_from(["an", "binh", ""]),
     st.sampled_from(["low", "medium", "high"]),
 )  # fmt: skip
 
