@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import ciso8601
@@ -27,8 +28,15 @@ def text_of(value: Value) -> str:
     return str(value)
 
 
-def like_regex(pattern: str) -> str:
-    """A `like` pattern as an RE2 expression over the whole value; * and ? cross line breaks."""
+@lru_cache(4096)
+def like_regex(patterns: tuple[str, ...], *, cased: bool) -> str:
+    """`like` patterns as one RE2 expression over the whole value; * and ? cross line breaks."""
+    texts = patterns if cased else tuple(pc.utf8_lower(pa.array(patterns, pa.string())).to_pylist())
+    return "(?s)" + "|".join(_one_like(text) for text in texts)
+
+
+def _one_like(pattern: str) -> str:
+    """A star at an end needs no `.*`: the search is unanchored there."""
     out = []
     for piece in re.findall(r"\\[*?\\]|[*?]|[^*?\\]+|\\", pattern):
         if piece == "*":
@@ -37,7 +45,9 @@ def like_regex(pattern: str) -> str:
             out.append(".")
         else:
             out.append(re2_escape(piece[1:] if len(piece) == 2 and piece[0] == "\\" and piece[1] in "*?\\" else piece))
-    return r"(?s)\A" + "".join(out) + r"\z"
+    left, right = out[:1] == [".*"], out[-1:] == [".*"]
+    core = out[1 if left else 0 : -1 if right and len(out) > 1 else len(out)]
+    return ("" if left else r"\A") + "".join(core) + ("" if right else r"\z")
 
 
 def re2_escape(text: str) -> str:
@@ -54,11 +64,8 @@ def _regex(values: Values, test: Test) -> Mask:
 
 def _like(values: Values, test: Test) -> Mask:
     texts = values.texts if test.cased else values.lowered
-    out = values.nothing()
-    for pattern in test.values:
-        folded = str(pattern) if test.cased else pc.utf8_lower(pa.scalar(str(pattern))).as_py()
-        out |= values.spread(_bools(pc.match_substring_regex(texts, like_regex(folded))))
-    return out
+    pattern = like_regex(tuple(map(str, test.values)), cased=test.cased)
+    return values.spread(_bools(pc.match_substring_regex(texts, pattern)))
 
 
 def _cased(values: Values, test: Test) -> Mask:

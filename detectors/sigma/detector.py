@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from detectors.base import Scanned
+from detectors.joined import joined
 from detectors.sigma import correlate, explain, second
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
@@ -59,7 +60,7 @@ class SigmaDetector:
         """Findings on the new events; `state` carries the hits that correlations still need."""
         groups: dict[tuple[int, tuple[Entity, ...], bool], _Group] = {}
         fresh: dict[int, list[correlate.Hit]] = defaultdict(list)
-        for chunk in chunks:
+        for chunk in joined(chunks):
             for key, rows in self.rules.matcher.run(chunk):
                 number = int(str(key))
                 if number in self._users:

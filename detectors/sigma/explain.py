@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
-import match
 from domain.alert import Reason
-from domain.event import EventBatch, TableBatch
-from domain.query import Expr, Not, Test
+from domain.event import SEP, TableBatch
+from domain.query import TRUE, Expr, Test, Value
 from domain.text import clean
+from match.evaluate import Evaluation
+from match.ops import text_of
+from match.plan import Entry, Node, Plan
+from match.values import lower
 
-_SHOWN = 8
-_CUT = 200
+_SHOWN: Final = 8
+_CUT: Final = 200
+_SAYS: Final = {
+    "eq": lambda text, word: text == word, "contains": lambda text, word: word in text,
+    "startswith": lambda text, word: text.startswith(word), "endswith": lambda text, word: text.endswith(word),
+}  # fmt: skip
 
 
 def reasons(expr: Expr, table: pa.Table) -> tuple[Reason, ...]:
     """The positive terms that hold for the one event in `table`: field, value seen, what it was compared with."""
-    batch = TableBatch(table)
+    plan = Plan(TRUE, [Entry(0, TRUE, expr)])
+    run = Evaluation(plan, TableBatch(table), np.zeros(1, np.int32))
+    list(run.run())
     out: dict[tuple[str, str], Reason] = {}
-    for test in _held(expr, batch):
-        name = test.field or "*"
+    for number in _held(run, plan.bodies[0]):
+        test = plan.tests[number]
         value = _value(test, table)
-        out.setdefault((name, value), Reason(name, clean(value, _CUT), expected=_term(test, batch)))
+        out.setdefault((test.field or "*", value), Reason(test.field or "*", clean(value.replace(SEP, ", "), _CUT), expected=_term(test, value)))
         if len(out) == _SHOWN:
             break
     return tuple(out.values())
 
 
-def _held(expr: Expr, batch: EventBatch) -> Iterator[Test]:
-    if isinstance(expr, Test):
-        if len(match.rows(expr, batch)):
-            yield expr
-    elif not isinstance(expr, Not):
-        for child in expr.children:
-            if len(match.rows(child, batch)):
-                yield from _held(child, batch)
+def _held(run: Evaluation, node: Node) -> Iterator[int]:
+    if not len(run.narrow(node, np.zeros(1, np.int32))):
+        return
+    if isinstance(node, int):
+        yield node
+    elif node[0] != "n":
+        for child in node[1]:
+            yield from _held(run, child)
 
 
 def _value(test: Test, table: pa.Table) -> str:
@@ -46,8 +57,15 @@ def _value(test: Test, table: pa.Table) -> str:
     return "" if value is None else str(value)
 
 
-def _term(test: Test, batch: EventBatch) -> str:
+def _term(test: Test, value: str) -> str:
     """The operator and that one of its values which holds."""
-    held = (v for v in test.values if len(match.rows(Test(test.field, test.op, (v,), test.cased), batch)))
-    value = next(held, "")
-    return clean(f"{test.op}: {value}" if test.values else test.op, _CUT)
+    return clean(f"{test.op}: {text_of(_which(test, value))}" if test.values else test.op, _CUT)
+
+
+def _which(test: Test, value: str) -> Value:
+    says = _SAYS.get(test.op)
+    if says is None or len(test.values) == 1 or test.field is None:
+        return test.values[0]
+    texts = lower(pa.array([*value.split(SEP), *map(text_of, test.values)], pa.string())).to_pylist()
+    elements, words = texts[: -len(test.values)], texts[-len(test.values) :]
+    return next((v for v, word in zip(test.values, words, strict=True) if any(says(e, word) for e in elements)), test.values[0])
