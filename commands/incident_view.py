@@ -43,7 +43,7 @@ def span(length: timedelta) -> str:
 
 def duty_rows(incident: Incident, now: datetime) -> list[tuple[str, ...]]:
     """One row a clock, most pressing first."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for duty in duties.due(incident, now):
         due = show_local(duty.due_at) if duty.due_at else ""
         to = ", ".join(t(f"duties.to_{key}") for key in duty.clause.to)

@@ -14,6 +14,7 @@ from domain import playbook as pb
 from domain.clock import show_local
 from domain.errors import UsageError
 from domain.i18n import lang, t
+from domain.text import clean, one_line
 from jobs import respond_playbook as job
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -84,7 +85,7 @@ def lint(
         emit({"files": count, "problems": [{"file": p.file, "line": p.line, "text": p.text} for p in problems]})
     else:
         for problem in problems:
-            sys.stdout.write(f"{look.clean(str(problem))}\n")
+            sys.stdout.write(f"{clean(str(problem))}\n")
         say(t("playbook.lint_bad", n=count, bad=len(problems)) if problems else t("playbook.lint_ok", n=count))
     raise typer.Exit(4 if problems else 0)
 
@@ -212,4 +213,4 @@ def _write(data: bytes, out: Path | None) -> None:
     try:
         out.write_bytes(data)
     except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=look.one_line(str(out))) from None
+        raise UsageError(f"cannot be written: {error.strerror}", where=one_line(str(out))) from None

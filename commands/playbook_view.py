@@ -51,8 +51,8 @@ def step_lines(deed: Deed, inputs: Mapping[str, Sequence[str]], also: Sequence[s
     waiting = blockers(view.book, view.run, step)
     if waiting:
         yield "  " + t("playbook.blocked", steps=" ".join(waiting))
-    answer = " --answer …" if step.decision and not proposal(step, deed.answers) else ""
-    yield "  " + t("playbook.next_commands", run=view.run.id, step=step.id, answer=answer)
+    choose = " --answer …" if step.decision and not proposal(step, deed.answers) else ""
+    yield "  " + t("playbook.next_commands", run=view.run.id, step=step.id, answer=choose)
     if also:
         yield "  " + t("playbook.also_open", steps=" ".join(also))
 

@@ -35,7 +35,7 @@ class Trigger:
     rules: tuple[str, ...] = ()
     """Rule ids."""
     models: tuple[str, ...] = ()
-    """Anomaly models (`anomaly.<model>` or `<model>`)."""
+    """Anomaly models (`<model>`, with or without `anomaly.` before it); a model covers its variants (`login_burst`: login_burst.spray)."""
     categories: tuple[str, ...] = ()
     """Incident categories."""
 

@@ -101,7 +101,7 @@ def _verify_zip(archive: zipfile.ZipFile) -> tuple[int, list[Finding]]:
 
 
 def _is_evidence(record: Mapping[str, Any]) -> bool:
-    return record["stream"] == inc.STREAM and record["type"] == "evidence"
+    return bool(record["stream"] == inc.STREAM and record["type"] == "evidence")
 
 
 def _digest(archive: zipfile.ZipFile, name: str) -> str:
@@ -288,9 +288,9 @@ def _event_lines(runtime: Runtime, ids: Sequence[str]) -> Iterator[bytes]:
 
 def _raw(table: Any, index: int) -> dict[str, str]:
     """The exact bytes of a record that is not UTF-8 text, in Base64; nothing for others, whose text is exact."""
-    raw = table["event.original"][index].as_py() if "event.original" in table.column_names else None
+    raw: bytes = (table["event.original"][index].as_py() if "event.original" in table.column_names else None) or b""
     try:
-        (raw or b"").decode("utf-8")
+        raw.decode("utf-8")
     except UnicodeDecodeError:
         return {"event.original_base64": base64.b64encode(raw).decode("ascii")}
     return {}
