@@ -66,14 +66,18 @@ def generate(
 @app.command(help=t("drill.help_run"))
 def run(
     scenario: Annotated[str, typer.Argument(help=t("drill.help_scenario"))],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help=t("drill.help_dir"))],
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help=t("drill.help_run_dir"))] = None,
     seed: Seed = 1, events: Events = job.EVENTS, days: Days = job.DAYS, start: Start = "", reserved: Reserved = False,
 ) -> None:  # fmt: skip
     """Generate, collect, scan and check as time passes; exit 1 when a step was missed."""
-    drill = job.prepare(_wish(scenario, seed, events, days, start, reserved=reserved), folder, exercise=True)
+    folder = folder or Path("drills") / f"{scenario.replace(',', '-')}-{seed}{'-reserved' if reserved else ''}"
+    wish = _wish(scenario, seed, events, days, start, reserved=reserved)
+    job.clear(folder)
+    drill = job.prepare(wish, folder, exercise=True)
     now = job.open_folder(folder)
     for moment in track(job.play(now, drill, EVERY), t("drill.playing")):
         say(t("drill.moment", at=show_local(moment.at), stored=moment.stored, alerts=moment.alerts))
+    say(t("drill.kept", folder=folder))
     _result(job.report(job.check(now, folder / job.KEY)))
 
 

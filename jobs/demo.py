@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from domain.i18n import lang, t
 from domain.incident import Incident
 from domain.playbook import say
 from jobs import drill, respond, respond_playbook
-from jobs.config import FILE
 from jobs.runtime import Runtime
 from playbooks.deeds import Doing, proposal
 from playbooks.drills.key import KeyStep, Result
@@ -74,7 +72,7 @@ class Attack:
 
 def play(folder: Path, wish: drill.Wish, tell: Callable[[drill.Moment], None]) -> Story:
     """Generate, collect and scan as time passes, check, walk the playbook of an incident, write its documents."""
-    clear(folder)
+    drill.clear(folder)
     made = drill.prepare(wish, folder)
     first, last = (datetime.fromtimestamp(at, UTC) for at in (made.world.start, made.world.end))
     story, runtime = Story(folder, first, last), drill.open_folder(folder)
@@ -88,16 +86,6 @@ def play(folder: Path, wish: drill.Wish, tell: Callable[[drill.Moment], None]) -
         story.seconds[stage] = round(time.monotonic() - since, 1)
     runtime.store.close()
     return story
-
-
-def clear(folder: Path) -> None:
-    """Remove an earlier demonstration. UsageError when the folder holds anything else."""
-    if not folder.exists():
-        return
-    marks = (FILE, drill.KEY, "logs")
-    if not folder.is_dir() or (any(folder.iterdir()) and not all((folder / name).exists() for name in marks)):
-        raise UsageError(f"{folder} holds something that is not a demonstration", hint="name another folder: soc demo DIR")
-    shutil.rmtree(folder)
 
 
 def _collect(runtime: Runtime, story: Story) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -73,6 +74,16 @@ def prepare(wish: Wish, folder: Path, *, exercise: bool = False) -> Drill:
     drill = Drill(plan, folder)
     setup.write(drill.world, folder, exercise=exercise)
     return drill
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier drill. UsageError when the folder holds anything else."""
+    if not folder.exists():
+        return
+    marks = (FILE, KEY, "logs")
+    if not folder.is_dir() or (any(folder.iterdir()) and not all((folder / name).exists() for name in marks)):
+        raise UsageError(f"{folder} holds something that is not a drill", hint="name another folder")
+    shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 from uuid import UUID
 
 import yaml
@@ -79,6 +80,11 @@ def uuid(rng: Random) -> str:
 def spread(rng: Random, start: float, seconds: float, n: int) -> list[float]:
     """`n` sorted instants within `seconds` after `start`, with the uneven gaps of people and tools."""
     return sorted(start + rng.random() * seconds for _ in range(n))
+
+
+def quoted(text: str) -> str:
+    """A parameter of a URL as tools encode it."""
+    return quote(text)
 
 
 def weighted(rng: Random, table: Iterable[tuple[Any, float]]) -> Any:

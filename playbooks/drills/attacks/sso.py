@@ -91,7 +91,7 @@ def _portal(scene: _Scene) -> Step:
     """Later, perhaps from elsewhere: the portal of the integration platform."""
     rng = scene.rng
     scene.now += rng.choice(scene.kit["gap"]) * (0.7 + 0.6 * rng.random())
-    address = hosting(rng, six=0.3) if rng.choice(scene.kit["second_address"]) else scene.sources[0]
+    address = hosting(rng, six=0.3) if rng.random() < rng.choice(scene.kit["second_address"]) else scene.sources[0]
     scene.victim = replace(scene.victim, address=address, client=_CLIENT)
     session = uuid(rng)
     return Step(

@@ -14,6 +14,9 @@ from playbooks.drills.world import Server
 
 _EXECVE: Final = ("59", "execve")
 _OPENAT: Final = ("257", "openat")
+WEB: Final = ("www-data", 33)
+"""The account of the web server and its uid."""
+PHP: Final = "/usr/sbin/php-fpm8.2"
 _SHELLS: Final = {"sh": "/usr/bin/dash", "bash": "/usr/bin/bash"}
 
 
@@ -43,14 +46,15 @@ def execve(rng: Random, at: float, server: Server, command: list[str], who: tupl
     return audit(at, server, records, rng.randrange(10**5, 10**7))
 
 
-def wrote(rng: Random, at: float, server: Server, path: str, who: tuple[str, int], exe: str) -> list[Event]:
-    """A watched file was written."""
+def wrote(rng: Random, at: float, server: Server, path: str, exe: str, *, new: bool) -> list[Event]:
+    """A file below the watched web root was written by the web server's account: a new one, or one that was there."""
+    who = WEB
     inode, owner = rng.randrange(10**5, 10**6), f"ouid={who[1]} ogid={who[1]} rdev=00:00"
     records = [
         ("SYSCALL", _syscall(rng, _OPENAT, who, rng.randrange(900, 1400), (exe, "webroot"))),
         ("CWD", 'cwd="/var/www/html/public"'),
         ("PATH", f'item=0 name="{path.rsplit("/", 1)[0]}/" inode={inode} dev=fd:01 mode=040755 {owner} nametype=PARENT'),
-        ("PATH", f'item=1 name="{path}" inode={inode + 7} dev=fd:01 mode=0100644 {owner} nametype=NORMAL'),
+        ("PATH", f'item=1 name="{path}" inode={inode + 7} dev=fd:01 mode=0100644 {owner} nametype={"CREATE" if new else "NORMAL"}'),
     ]
     return audit(at, server, records, rng.randrange(10**5, 10**7))
 

@@ -49,7 +49,7 @@ ACTIVITIES: Final[dict[str, Activity]] = {
 """Started at random, by the rhythm of the day."""
 
 PERIODIC: Final[tuple[tuple[int, bool, Activity], ...]] = (
-    (300, False, _devices), (300, False, web.probe), (600, False, linux.every_ten_minutes), (3600, False, linux.every_hour),
-    (600, False, windows.every_ten_minutes), (3600, True, _firewall_admin),
+    (300, False, _devices), (300, False, web.probe), (900, False, linux.every_quarter), (3600, False, linux.every_hour),
+    (900, False, windows.every_quarter), (3600, True, _firewall_admin),
 )  # fmt: skip
 """(every n seconds, only in office hours, what)."""

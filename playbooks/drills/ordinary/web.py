@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from playbooks.drills.base import Event, spread, weighted
-from playbooks.drills.lines import fortigate, nginx, suricata
+from playbooks.drills.lines import fortigate, linux, nginx, suricata, windows
 from playbooks.drills.lines.fortigate import Flow
 from playbooks.drills.lines.nginx import Client
 from playbooks.drills.lines.suricata import Pair
+from playbooks.drills.lines.windows import Process
+from playbooks.drills.ordinary.windows import machine
 from playbooks.drills.world import World, hosting
 
-FRONT = {"dichvucong": "web-dvc01", "www": "proxy01"}
+FRONT: Final = {"dichvucong": "web-dvc01", "www": "proxy01"}
 """Site -> the server that faces the Internet."""
+BEHIND: Final = {"dichvucong": "web-dvc01", "www": "WEB-CONG01"}
+"""Site -> the server that runs it."""
+W3WP: Final = "C:\\Windows\\System32\\inetsrv\\w3wp.exe"
+"""Worker process of IIS."""
+POOL: Final = "IIS APPPOOL\\CongTTDT"
+"""Account of the portal's application pool."""
+POOL_COMMAND: Final = 'c:\\windows\\system32\\inetsrv\\w3wp.exe -ap "CongTTDT" -v "v4.0" -l "webengine4.dll"'
 
 
 def visit(world: World, rng: Random, at: float) -> list[Event]:
@@ -29,6 +38,8 @@ def visit(world: World, rng: Random, at: float) -> list[Event]:
         method, target, answer = _request(world, rng, (name, site), when)
         events.append(nginx.access(when, site["folder"], client, (method, target), answer))
         total += answer[1]
+        if method == "POST" and answer[0] == 200 and target in site["uploads"]:
+            events += _stored(world, rng, when, name)
         client = Client(address, agent, host + target.split("?")[0])
         if answer[0] == 404 and rng.random() < 0.5:
             events.append(nginx.error(when, site["folder"], client, (method, target), (f"{name}.{world.domain}", _missing(target))))
@@ -63,6 +74,15 @@ def _request(world: World, rng: Random, place: tuple[str, dict[str, Any]], at: f
         return "GET", rng.choice(site["pages"]).rstrip("/") + rng.choice(("/index", "/cu", "s", "/2025")), (404, 1245)
     page = rng.choice(site["pages"])
     return "GET", page, (200, world.home_size(name, at) if page == "/" else _size(page) + rng.randrange(-400, 400))
+
+
+def _stored(world: World, rng: Random, at: float, site: str) -> list[Event]:
+    """What somebody sent lies on the server's disk: its own log shows the file."""
+    server, name = world.servers[BEHIND[site]], f"{rng.getrandbits(40):x}.{rng.choice(('pdf', 'jpg', 'png', 'docx'))}"
+    if server.os == "linux":
+        return linux.wrote(rng, at - 0.05, server, f"/var/www/html/public/storage/ho-so/2026/11/{name}", linux.PHP, new=True)
+    process = Process(W3WP, POOL_COMMAND, "", "", POOL)
+    return [windows.file_created(rng, at - 0.05, machine(world, server.name), process, f"C:\\inetpub\\wwwroot\\Portals\\0\\GopY\\{name}")]
 
 
 def _size(path: str) -> int:

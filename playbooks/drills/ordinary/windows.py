@@ -122,7 +122,7 @@ def windows_admin(world: World, rng: Random, at: float) -> list[Event]:
     return events
 
 
-def every_ten_minutes(world: World, rng: Random, at: float) -> list[Event]:
+def every_quarter(world: World, rng: Random, at: float) -> list[Event]:
     """Services and scheduled tasks of the servers: somebody called SYSTEM is always signing in."""
     host = windows.system_image("svchost")
     task = Process(
@@ -131,10 +131,10 @@ def every_ten_minutes(world: World, rng: Random, at: float) -> list[Event]:
     events: list[Event] = []
     for name in hosts(world):
         where = machine(world, name)
-        events.append(windows.logon(rng, at + rng.random() * 200, where, SYSTEM, Origin(5, "-")))
+        events.append(windows.logon(rng, at + rng.random() * 300, where, SYSTEM, Origin(5, "-")))
         if rng.random() < 0.35:
-            events.append(windows.created(rng, at + rng.random() * 500, where, task))
+            events.append(windows.created(rng, at + rng.random() * 800, where, task))
         if rng.random() < 0.15:
             state = rng.choice(("running", "stopped"))
-            events.append(windows.service(at + rng.random() * 500, where, rng.choice(world.ordinary["services"]), state))
+            events.append(windows.service(at + rng.random() * 800, where, rng.choice(world.ordinary["services"]), state))
     return events
