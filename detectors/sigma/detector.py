@@ -116,7 +116,7 @@ class SigmaDetector:
                 key = [column[place] for column in groups]
                 if all(k is not None for k in key):
                     order = int.from_bytes(event[:6], "big")
-                    hit = correlate.Hit(times[place] / _MICRO, order, name, tuple(map(str, key)), values[place], event.hex())
+                    hit = correlate.Hit(int(times[place]) / _MICRO, order, name, tuple(map(str, key)), values[place], event.hex())
                     fresh[index].append(hit)
 
     def _correlate(self, fresh: Mapping[int, list[correlate.Hit]], state: Mapping[str, Any]) -> tuple[list[Finding], dict[str, Any], list[str]]:

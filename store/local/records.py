@@ -11,6 +11,7 @@ import orjson
 from domain.errors import ConflictError
 from domain.window import micros
 from store.base import NewRecord, Record
+from store.local import faults
 from store.local.db import Database
 from store.local.times import instant
 
@@ -106,7 +107,9 @@ class LocalCoordination:
                 " ON CONFLICT (name) DO UPDATE SET position = excluded.position, state = coalesce(?, state), at = excluded.at",
                 (name, end, text := None if state is None else _json(state), micros(at), text),
             )
-            return True
+            faults.point("before-scan-commit")
+        faults.point("after-scan-commit")
+        return True
 
 
 def insert(
