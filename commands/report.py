@@ -53,11 +53,11 @@ def report(
 
 
 def _list(form: str) -> None:
-    from reports import KINDS
+    from jobs.report import kinds
 
     headers = [t("report.kind"), t("report.about"), t("report.built"), t("report.what")]
     rows = []
-    for kind in KINDS.values():
+    for kind in kinds():
         about, built = t(f"report.subject_{kind.subject}"), t("report.yes" if kind.module else "report.not_yet")
         rows.append((kind.name, about, built, t(f"report.kind_{kind.name.replace('-', '_')}")))
     show(headers, rows, form, keys=("kind", "subject", "built", "what"))

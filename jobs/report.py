@@ -90,6 +90,11 @@ def make(runtime: Runtime, request: Request) -> Written:
     return written
 
 
+def kinds() -> Sequence[Kind]:
+    """Every kind of document, in the order of the command line's documentation."""
+    return tuple(KINDS.values())
+
+
 def known(request: Request) -> Kind:
     """The kind, when it can be made as asked."""
     kind = KINDS.get(request.kind)

@@ -50,7 +50,7 @@ def _environment() -> Environment:
 
 def scale(highest: float) -> tuple[float, ...]:
     """Round marks of an axis from 0 to at least `highest`: at most six."""
-    if highest <= 0:
+    if highest < 1e-6:  # nothing to draw
         return (0.0, 1.0)
     raw = highest / 4
     power = 10.0 ** math.floor(math.log10(raw))

@@ -57,7 +57,7 @@ def _extra(block: Any) -> dict[str, Any]:
 
 def _about(document: Document) -> dict[str, Any]:
     return {
-        "title": drawable(document.title), "author": drawable(document.author), "lang": document.lang,
+        "title": drawable(document.title).strip() or document.kind, "author": drawable(document.author), "lang": document.lang,
         "font": layout.PDF_FONT, "layout": {k.lower(): v for k, v in vars(layout).items() if k.isupper()},
     }  # fmt: skip
 
