@@ -32,6 +32,7 @@ def list_(form: Form = "table") -> None:
         [t("drill.scenario"), t("drill.title"), t("drill.variants")],
         [(r["scenario"], r[lang()], r["variants"]) for r in job.listing()],
         form,
+        keys=("scenario", "title", "variants"),
     )
 
 
