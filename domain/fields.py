@@ -17,7 +17,7 @@ _ARROW: Final = {
     "keyword": pa.string(), "text": pa.string(), "ip": pa.string(), "long": pa.int64(), "double": pa.float64(),
     "boolean": pa.bool_(), "date": pa.timestamp("us", "UTC"), "bytes": pa.large_binary(), "id": pa.binary(16),
 }  # fmt: skip
-_OPENSEARCH: Final = {
+_OPENSEARCH: Final[dict[str, dict[str, object]]] = {
     "keyword": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191}, "text": {"type": "text"},
     "ip": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191}, "long": {"type": "long"},
     "double": {"type": "double"}, "boolean": {"type": "boolean"}, "date": {"type": "date"},
