@@ -37,7 +37,7 @@ format: $(READY)  ## lay out the code, mend what can be mended
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)  ## measure, and print a table
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/bench.py
 
 bundle: $(READY)  ## dist/: one archive for an air-gapped machine, installed once without network as proof
 	$(BIN)/python docs/deploy/bundle.py
