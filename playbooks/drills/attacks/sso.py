@@ -39,9 +39,18 @@ class _Scene:
 
 
 def attack(world: World, rng: Random, reserved: bool) -> Attack:
-    """The scenario with this seed's choices."""
-    kit = variants("sso", reserved=reserved)
-    now = world.last_day + rng.choice(kit["start"]) * 3600 + rng.random() * 600
+    """The scenario with this seed's choices; one that would reach into the next day begins so much earlier."""
+    kit, state = variants("sso", reserved=reserved), rng.getstate()
+    made = _play(world, rng, kit, 0.0)
+    late = max(e[0] for s in made.steps for e in s.events) - world.end
+    if late > 0:
+        rng.setstate(state)
+        made = _play(world, rng, kit, late + 600)
+    return made
+
+
+def _play(world: World, rng: Random, kit: dict[str, Any], earlier: float) -> Attack:
+    now = world.last_day + rng.choice(kit["start"]) * 3600 + rng.random() * 600 - earlier
     changes = rng.choice(kit["device"])
     enrolled = any(c.startswith("REMOVE") for c in changes)
     user = rng.choice([u for u in world.users if bool(u.devices) == enrolled])
