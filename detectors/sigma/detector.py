@@ -32,6 +32,8 @@ KEEP: Final = 20_000
 _EXPLAINED: Final = 500
 """Findings of one scan that get reasons: enough for people, bounded for machines."""
 _MICRO: Final = 1_000_000
+_NOBODY: Final = ("", "-")
+"""Values that name nothing: `-` is how web servers write a missing user."""
 
 
 @dataclass
@@ -213,9 +215,9 @@ def _combinations(chunk: EventBatch, rows: Rows) -> Iterable[tuple[tuple[Entity,
     stacked = np.stack([codes for _, codes, _ in columns], axis=1)
     distinct, inverse = np.unique(stacked, axis=0, return_inverse=True)
     for number, codes in enumerate(distinct.tolist()):
-        about = {Entity(kind, values[c]) for (kind, _, values), c in zip(columns, codes, strict=True) if c >= 0 and values[c]}
+        about = {Entity(kind, values[c]) for (kind, _, values), c in zip(columns, codes, strict=True) if c >= 0 and values[c] not in _NOBODY}
         yield tuple(sorted(about)), np.flatnonzero(inverse.ravel() == number)
 
 
 def _entities(columns: Columns, places: np.ndarray[Any, Any]) -> set[Entity]:
-    return {Entity(kind, values[c]) for kind, codes, values in columns for c in np.unique(codes[places]).tolist() if c >= 0 and values[c]}
+    return {Entity(kind, values[c]) for kind, codes, values in columns for c in np.unique(codes[places]).tolist() if c >= 0 and values[c] not in _NOBODY}
