@@ -15,7 +15,7 @@ from typing import Any, Final
 from domain.errors import ConfigError
 
 FILE: Final = "soc.toml"
-SCHEDULE: Final = {"collect": "* * * * *", "scan": "*/5 * * * *", "report": "0 7 * * 1"}
+SCHEDULE: Final = {"collect": "* * * * *", "scan": "*/5 * * * *", "compact": "40 * * * *", "report": "0 7 * * 1"}
 """Default schedule, cron expressions in local time."""
 
 
@@ -75,7 +75,7 @@ _SECTIONS: Final[dict[str, frozenset[str]]] = {
     "org": frozenset({"profile"}),
     "period": frozenset({"style"}),
     "spool": frozenset({"quota", "dir"}),
-    "schedule": frozenset({"collect", "scan", "report"}),
+    "schedule": frozenset(SCHEDULE),
 }
 _TOP: Final = frozenset({*_SECTIONS, "source", "lang", "notify"})
 SECRETS: Final = ("password", "api_key")

@@ -64,6 +64,7 @@ JOBS: Final[dict[str, Job]] = {
     for job in (
         Job("collect", lambda _: ("collect", "once"), 600),
         Job("scan", lambda _: ("scan",), 1800),
+        Job("compact", lambda _: ("store", "compact"), 3600),
         Job("report", lambda due: ("report", "weekly", "--period", _last_week(due)), 1800),
     )
 }

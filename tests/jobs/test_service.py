@@ -27,6 +27,7 @@ CONFIG = """\
 [schedule]
 collect = "off"
 scan = "* * * * *"
+compact = "off"
 report = "off"
 """
 
@@ -144,6 +145,7 @@ def test_jobs_list_and_run(tmp_path: Path, soc: Soc) -> None:
     assert [(row["job"], row["schedule"], row["next"]) for row in listed] == [
         ("collect", "off", ""),
         ("scan", "* * * * *", "2026-11-24T08:18:00.000+07:00"),
+        ("compact", "off", ""),
         ("report", "off", ""),
     ]
 
