@@ -126,7 +126,8 @@ def _effects(view: View, step: Step, option: Option | None, note: str) -> tuple[
     status = (option.status if option else "") or step.status
     if option and (option.category or option.level or option.flags):
         said = f"{view.book.id}/{step.id}: {say(option.label, i18n.lang())}" if option.level else ""
-        changes.append(inc.classified(category=option.category, level=option.level, reason=said, flags=option.flags))
+        category = option.category or ("" if view.incident.category or not option.level else view.book.categories[0])
+        changes.append(inc.classified(category=category, level=option.level, reason=said, flags=option.flags))
     if status and status != view.incident.status:
         changes.append(inc.status(status, f"{view.book.id}/{step.id}"))
     return _ripples(view, step, option) if option else [], changes

@@ -36,7 +36,7 @@ def checklist(book: Playbook, lang: str, at: datetime, case: tuple[Incident, Run
     blocks.append(Heading(t("playbook.print_close")))
     blocks += [Ticks(say(c.text, lang), (("", False),)) for c in book.close]
     blocks.append(Paragraph(t("playbook.print_signature")))
-    return Document("checklist", f"{book.id} {say(book.title, lang)}", tuple(blocks), at, lang=lang)
+    return Document("checklist", f"{book.id} {say(book.title, lang)}", tuple(blocks), at.replace(microsecond=0), lang=lang)
 
 
 def _step(book: Playbook, step: Step, lang: str, run: Run | None, inputs: Inputs) -> Iterator[Block]:
