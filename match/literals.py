@@ -11,6 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+FEW = 60
+"""Up to so many literals a search that stops at nothing is many times faster: it goes first."""
+_FIRST = ahocorasick_rs.MatchKind.LeftmostFirst
 SHORT = 3
 """Literals below this many bytes occur nearly everywhere: they are searched one by one, by Arrow."""
 
@@ -38,6 +41,8 @@ class Literals:
             if self._long
             else None
         )
+        few = 0 < len(self._long) <= FEW
+        self._first = ahocorasick_rs.BytesAhoCorasick([coded[i] for i in self._long], matchkind=_FIRST) if few else None
 
     def find(self, texts: pa.Array) -> Mapping[int, Hits]:
         """Literal number -> its hits in `texts` (pa.string(), no nulls). Literals without a hit are left out."""
@@ -54,7 +59,9 @@ class Literals:
 
     def _find_long(self, texts: pa.Array) -> Mapping[int, Hits]:
         offsets, data = _buffers(texts)
-        assert self._automaton is not None  # noqa: S101  for the type checker
+        if self._first is not None and not self._first.find_matches_as_indexes(data):
+            return {}
+        assert self._automaton is not None  # for the type checker
         found = self._automaton.find_matches_as_indexes(data, overlapping=True)
         if not found:
             return {}

@@ -18,6 +18,7 @@ from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
 from domain.event import EventBatch, Rows
 from domain.query import fields_of
+from match.evaluate import NOT_TEXT
 from store.base import Chunk, EventStore
 
 ABOUT: Final = (("host", "host.name"), ("ip", "source.ip"), ("user", "user.name"), ("client", "api.client.id"))
@@ -95,7 +96,7 @@ class SigmaDetector:
     def _explain(self, number: int, chunk: Chunk, row: int) -> tuple[Reason, ...]:
         body = self.rules.rules[number].body
         names = fields_of(body)
-        return explain.reasons(body, _one(chunk, list(chunk.fields()) if "*" in names else sorted(names), row))
+        return explain.reasons(body, _one(chunk, [n for n in chunk.fields() if n not in NOT_TEXT] if "*" in names else sorted(names), row))
 
     def _finding(self, number: int, about: tuple[Entity, ...], group: _Group) -> Finding:
         order = sorted(range(len(group.ids)), key=lambda i: (group.times[i], group.ids[i]))
