@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the commands themselves and docs/fields.md from the field dictionary: `python docs/generate.py`."""
+"""Writes docs/cli.md from the commands themselves and docs/fields.md from the field dictionary: `python docs/generate.py [--check]`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def cli_page() -> str:
     for name in cli.COMMANDS:
         for words, command in walk(cli.load(name), (name,)):
             out.append(f"\n{'##' if len(words) == 1 else '###'} soc {' '.join(words)}\n\n{_sentence(command.help)}\n")
-            listed = [f"- `{written}`{f': {_cell(text)}' if text else ''}\n" for written, text in parameters(command)]
+            listed = [f"- `{written}`{f': {_line(text)}' if text else ''}\n" for written, text in parameters(command)]
             out += ["\n", *listed] if listed else []
     return "".join(out)
 
@@ -83,16 +83,29 @@ def fields_page() -> str:
 
 def _sentence(text: str | None) -> str:
     first = (text or "").strip().partition("\n\n")[0].replace("\n", " ")
-    return first if first.endswith((".", ")", "?")) else f"{first}."
+    return first if first.endswith((".", "?")) else f"{first}."
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _line(text).replace("|", "\\|")
 
 
 PAGES = {"docs/cli.md": cli_page, "docs/fields.md": fields_page}
 
-if __name__ == "__main__":
-    for where, page in PAGES.items():
-        (ROOT / where).write_text(page(), encoding="utf-8")
+def main() -> None:
+    """Write the pages, or with --check name those that are out of date and exit 1."""
+    fresh = {where: page() for where, page in PAGES.items()}
+    stale = [where for where, text in fresh.items() if not (ROOT / where).exists() or (ROOT / where).read_text(encoding="utf-8") != text]
+    for where in stale:
         print(where)
+        if "--check" not in sys.argv:
+            (ROOT / where).write_text(fresh[where], encoding="utf-8")
+    sys.exit(1 if stale and "--check" in sys.argv else 0)
+
+
+if __name__ == "__main__":
+    main()
