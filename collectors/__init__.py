@@ -40,14 +40,10 @@ GENERIC: Final[tuple[str, ...]] = ("json", "kv")
 FALLBACK: Final = "linux_syslog"
 """Parser of what a named program sent through syslog and nobody claims."""
 
-PROGRAMS: Final[dict[str, str]] = {
-    **dict.fromkeys(
-        (
-            "sshd sshd-session sudo su useradd userdel usermod groupadd groupdel groupmod passwd chpasswd chage gpasswd newusers login"
-            " systemd-logind polkitd pkexec runuser doas chfn chsh faillock unix_chkpwd pam"
-        ).split(),
-        "linux_auth",
-    ),
-    "kernel": "linux_syslog",
-}
+_AUTHENTICATION: Final = (
+    "sshd", "sshd-session", "sudo", "su", "useradd", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "passwd", "chpasswd",
+    "chage", "gpasswd", "newusers", "login", "systemd-logind", "polkitd", "pkexec", "runuser", "doas", "chfn", "chsh", "faillock",
+    "unix_chkpwd", "pam",
+)  # fmt: skip
+PROGRAMS: Final[dict[str, str]] = {**dict.fromkeys(_AUTHENTICATION, "linux_auth"), "kernel": "linux_syslog"}
 """Syslog program (lower case) -> parser that owns its messages, whatever they say."""

@@ -57,7 +57,7 @@ def propose(
     limit: Annotated[int, typer.Option(help=t("parse.help_limit"))] = 10,
 ) -> None:
     """Drafts for the records that no parser knows."""
-    from jobs.propose import drafts  # noqa: PLC0415  only this command needs it
+    from jobs.propose import drafts
 
     if limit < 1:
         raise UsageError(f"--limit {limit}: 1 or more")

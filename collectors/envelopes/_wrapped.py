@@ -33,7 +33,8 @@ def holds(records: pa.Array, *every: str) -> Mask:
 
 def either(*masks: Mask) -> Mask:
     """True where one of them is."""
-    return np.logical_or.reduce(masks)
+    out: Mask = np.logical_or.reduce(masks)
+    return out
 
 
 def unwrap(payload: Payload, of: Callable[[dict[str, object]], Opened | None]) -> Payload:

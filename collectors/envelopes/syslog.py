@@ -43,7 +43,8 @@ _BSD: Final = re.compile(
 )
 _NEW: Final = re.compile(
     r"""
-    <(?P<pri>\d{1,3})>(?P<version>\d{1,2})\ (?P<iso>-|\S{1,40})\ (?P<host>\S{1,255})\ (?P<app>\S{1,128})\ (?P<pid>\S{1,128})\ (?P<msgid>\S{1,64})
+    <(?P<pri>\d{1,3})>(?P<version>\d{1,2})\ (?P<iso>-|\S{1,40})\ (?P<host>\S{1,255})
+    \ (?P<app>\S{1,128})\ (?P<pid>\S{1,128})\ (?P<msgid>\S{1,64})
     \ (?P<sd>-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+)(?:\ \ufeff?|$)(?P<msg>.*)
     """,
     re.VERBOSE | re.DOTALL,
@@ -51,7 +52,11 @@ _NEW: Final = re.compile(
 _PRI: Final = re.compile(r"<(?P<pri>\d{1,3})>(?P<msg>.*)", re.DOTALL)
 _ELEMENT: Final = re.compile(r'\[([^\s\]="]+)((?: [^\s\]="]+="(?:[^"\\\]]|\\.)*")*)\]')
 _PARAM: Final = re.compile(r' ([^\s\]="]+)="((?:[^"\\\]]|\\.)*)"')
-FACILITIES: Final = ["kernel", "user-level", "mail", "system", "security/authorization", "syslogd", "line-printer", "network-news", "UUCP", "clock", "security/authorization", "FTP", "NTP", "log-audit", "log-alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]
+FACILITIES: Final = (
+    "kernel", "user-level", "mail", "system", "security/authorization", "syslogd", "line-printer", "network-news", "UUCP", "clock",
+    "security/authorization", "FTP", "NTP", "log-audit", "log-alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5",
+    "local6", "local7",
+)  # fmt: skip
 SEVERITIES: Final = ("Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug")
 _LONG: Final = {"log.syslog.priority", "log.syslog.facility.code", "log.syslog.severity.code", "process.pid"}
 
@@ -89,7 +94,7 @@ def _columns(heads: Sequence[dict[str, str | None]]) -> dict[str, pa.Array]:
             for name in names:
                 out[name] = pa.array([integer(v) for v in values] if name in _LONG else values, fields.arrow_type(name))
     if "log.syslog.priority" in out:
-        out |= _priority(out["log.syslog.priority"])
+        out |= _priority(out.pop("log.syslog.priority"))
     return out | _structured(heads)
 
 
@@ -112,6 +117,7 @@ def _priority(column: pa.Array) -> dict[str, pa.Array]:
     facility = [n >> 3 if n is not None else None for n in numbers]
     severity = [n & 7 if n is not None else None for n in numbers]
     return {
+        "log.syslog.priority": pa.array(numbers, pa.int64()),
         "log.syslog.facility.code": pa.array(facility, pa.int64()),
         "log.syslog.facility.name": pa.array([FACILITIES[n] if n is not None else None for n in facility], pa.string()),
         "log.syslog.severity.code": pa.array(severity, pa.int64()),

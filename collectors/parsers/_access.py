@@ -16,9 +16,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.parsers.common import (
-    V4_ONLY, Event, blank, clf_times, constant, failed, integer, integers, internal, ip, map_distinct, merge, outcome, several,
+    V4_ONLY,
+    Event,
+    blank,
+    clf_times,
+    constant,
+    failed,
+    integer,
+    integers,
+    internal,
+    ip,
+    map_distinct,
+    merge,
+    outcome,
+    several,
 )  # fmt: skip
-
 
 STAMP: Final = r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 NGINX_START: Final = rf'^[^\[{{<]+ (?:.* )?{STAMP} ".*" (?:\d{{3}}|-) \d+ "'
@@ -26,7 +38,9 @@ NGINX_START: Final = rf'^[^\[{{<]+ (?:.* )?{STAMP} ".*" (?:\d{{3}}|-) \d+ "'
 _QUOTED: Final = r'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"'
 _BLOCK: Final = re.compile(
     rf'^([^ \n"]+) [^ \n]+ ([^ \n]+) '
-    rf'\[(\d\d/[A-Z][a-z]{{2}}/\d{{4}}:\d\d:\d\d:\d\d [+-]\d{{4}})\] {_QUOTED} (\d{{3}}|-) (\d+|-)(?: {_QUOTED} {_QUOTED}([^\n]*))?$', re.MULTILINE
+    rf"\[(\d\d/[A-Z][a-z]{{2}}/\d{{4}}:\d\d:\d\d:\d\d [+-]\d{{4}})\] {_QUOTED} (\d{{3}}|-) (\d+|-)"
+    rf"(?: {_QUOTED} {_QUOTED}([^\n]*))?$",
+    re.MULTILINE,
 )
 _TIME: Final = re.compile(r' ?\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "', re.ASCII)
 _STATUS: Final = re.compile(r'" (\d{3}|-) (\d+|-)(?= |$)', re.ASCII)
@@ -118,8 +132,7 @@ def _table(lines: Sequence[Line], product: str, wanted: frozenset[str] | None) -
         "http.response.body.bytes": _numbers(size),
         "http.request.referrer": blank(referrer, *keep),
         "user_agent.original": blank(agent, *keep),
-        **spread(request, request_fields, REQUEST_FIELDS),
-        **_left(left, product),
+        **_both(spread(request, request_fields, REQUEST_FIELDS), _left(left, product)),
         **spread(tail, tail_fields, ("network.forwarded_ip",)),
     }
     return pa.table({n: c for n, c in columns.items() if c.null_count < len(c) and (wanted is None or n in wanted or n[0] in "@e")})
@@ -139,6 +152,14 @@ def _left(column: pa.DictionaryArray, product: str) -> dict[str, pa.Array]:
         names = ["source.address", "source.ip", "related.ip"] + ["nginx.access.remote_ip_list"] * (product == "nginx")
         return dict.fromkeys(names, column)
     return spread(column, lambda text: left_fields(text, product), LEFT_FIELDS)
+
+
+def _both(asked: dict[str, pa.Array], host: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """The virtual host is the domain; where the log has none, that of an absolute URL."""
+    name = "url.domain"
+    if name in asked and name in host:
+        host[name] = pc.coalesce(host[name].cast(pa.string()), asked[name].cast(pa.string()))
+    return asked | host
 
 
 def spread(column: pa.DictionaryArray, of: Callable[[str], Event], names: Sequence[str]) -> dict[str, pa.Array]:

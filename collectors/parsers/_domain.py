@@ -7,7 +7,10 @@ from typing import Final
 
 from collectors.parsers.common import Event
 
-_SECOND: Final = frozenset("com net org edu gov ac co int mil info biz name pro health go or ne re gob nom".split())
+_SECOND: Final = frozenset((
+    "com", "net", "org", "edu", "gov", "ac", "co", "int", "mil", "info", "biz", "name", "pro", "health", "go", "or", "ne",
+    "re", "gob", "nom",
+))  # fmt: skip
 
 
 @lru_cache(1 << 14)

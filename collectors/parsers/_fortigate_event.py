@@ -44,7 +44,8 @@ def _traffic(said: dict[str, str | None]) -> Event:
 
 def _utm(said: dict[str, str | None]) -> Event:
     action = said["action"] or ""
-    kinds = [word for word, yes in (("denied", action in _DENIED), ("info", said["subtype"] == "dns"), ("allowed", action in _PASSED)) if yes]
+    tests = (("denied", action in _DENIED), ("info", said["subtype"] == "dns"), ("allowed", action in _PASSED))
+    kinds = [word for word, yes in tests if yes]
     return {"event.category": ["network"], "event.type": kinds or None, "event.outcome": "success" if action else None}
 
 

@@ -93,9 +93,7 @@ def _values(objects: pa.Array, keys: Sequence[str]) -> list[pa.Array]:
         columns = _sql("select unnest(json_transform(r, $structure)) from records", objects, structure=structure)
         found = dict(zip(plain, columns, strict=True))
     for key in keys:
-        if key not in found:
-            found[key] = _by_path(objects, key)
-        elif sum(other.lower() == key.lower() for other in keys) > 1:
+        if key not in found or sum(other.lower() == key.lower() for other in keys) > 1:
             found[key] = _by_path(objects, key)
     return [found[key] for key in keys]
 

@@ -179,8 +179,15 @@ def combined(size: int, *parts: Coded | None) -> tuple[Ints, list[tuple[str | No
         if part is not None:
             key = np.unique(key * (len(part.values) + 1) + part.codes + 1, return_inverse=True)[1]
     _, at, codes = np.unique(key, return_index=True, return_inverse=True)
-    texts = [part.values.take(pa.array(part.codes[at], mask=part.codes[at] < 0)).to_pylist() if part else [None] * len(at) for part in parts]
+    texts = [_at(part, at) for part in parts]
     return codes.astype(np.int32), list(zip(*texts, strict=True))
+
+
+def _at(part: Coded | None, rows: _Where) -> list[str | None]:
+    if part is None:
+        return [None] * len(rows)
+    codes = part.codes[rows]
+    return list(part.values.take(pa.array(codes, mask=codes < 0)).to_pylist())
 
 
 def get(table: Mapping[str, Coded], *names: str) -> Coded | None:

@@ -29,10 +29,12 @@ _PIPED: Final = re.compile(
 _KEYED: Final = re.compile(r"time=\[(?P<time>[^\]]+)\] (?P<pairs>remoteHostname=.*)", re.DOTALL)
 _KEYED_PAIR: Final = re.compile(r"(\w+)=(\S*)")
 _FORWARDED: Final = re.compile(
-    r'(?P<forwarded>[0-9A-Fa-f:., ]+|-) (?P<address>\S*) ?- (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<request>[^"]*)" (?P<status>\d{3}|-) (?P<bytes>\d+|-)'
-    r' "(?P<referrer>[^"]*)" "(?P<agent>[^"]*)"(?P<more>(?: [\w.-]+=(?:"[^"]*"|\S+))+| -?\d+)?'
+    r'(?P<forwarded>[0-9A-Fa-f:., ]+|-) (?P<address>\S*) ?- (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<request>[^"]*)"'
+    r' (?P<status>\d{3}|-) (?P<bytes>\d+|-) "(?P<referrer>[^"]*)" "(?P<agent>[^"]*)"(?P<more>(?: [\w.-]+=(?:"[^"]*"|\S+))+| -?\d+)?'
 )
-_PREFIX: Final = re.compile(r"\[?(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})?[^{]*?(?:\{API_LOG\}|apimMetrics:|apim:)[^{]*?(?P<json>\{.*\})\s*", re.DOTALL)
+_PREFIX: Final = re.compile(
+    r"\[?(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})?[^{]*?(?:\{API_LOG\}|apimMetrics:|apim:)[^{]*?(?P<json>\{.*\})\s*", re.DOTALL
+)
 _MATCH: Final = (
     rf"^{_STAMP}\|[^|]*\|[^|]*\|[^|]*\|[^|]*\|[A-Z]+\|[^|]*\|(?:\d\d\d|-)\|"
     r"|^time=\[[^\]]+\] remoteHostname=|\{API_LOG\}|apimMetrics: ?apim:"

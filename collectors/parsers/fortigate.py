@@ -21,7 +21,20 @@ from collectors.parsers._fortigate_event import classify
 from collectors.parsers._fortigate_map import ANY, EVENT, TRAFFIC, UTM, VPN
 from collectors.parsers._kv import Coded
 from collectors.parsers.common import (
-    TIME, Event, Ints, Mask, boolean, constant, epoch_instant, failed, integer, internal, ip, iso_instant, merge, several, zone,
+    TIME,
+    Ints,
+    Mask,
+    boolean,
+    constant,
+    epoch_instant,
+    failed,
+    integer,
+    internal,
+    ip,
+    iso_instant,
+    merge,
+    several,
+    zone,
 )  # fmt: skip
 from domain import fields
 

@@ -19,17 +19,20 @@ from collectors.parsers._access import url_fields
 from collectors.parsers.common import Event, Mask, ip, iso_instant, moment, table_of, text, zone
 
 _LINE: Final = re.compile(
-    r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+) +\[(?P<logger>[\w.$]+)\] \((?P<thread>[^)]*)\) (?P<message>.*)", re.DOTALL
+    r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+) +\[(?P<logger>[\w.$]+)\] \((?P<thread>[^)]*)\) (?P<message>.*)",
+    re.DOTALL,
 )
 _TEXT: Final = (
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +\[org\.(?:keycloak[\w.$]*|key\.events)\] \("
     r"|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +\[[\w.$]+\] \([^)]*\) (?:type|operationType)=\"?[A-Z_]+\"?, realmId="
 )
-_JSON: Final = r'^\s*\{.*"(?:type|operationType)"\s*:\s*"[A-Z_]+".*"realmId"\s*:|^\s*\{.*"realmId"\s*:.*"(?:type|operationType)"\s*:\s*"[A-Z_]+"'
+_KIND: Final = r'"(?:type|operationType)"\s*:\s*"[A-Z_]+"'
+_JSON: Final = rf'^\s*\{{.*{_KIND}.*"realmId"\s*:|^\s*\{{.*"realmId"\s*:.*{_KIND}'
 _LOGGED: Final = r'^\s*\{.*"loggerName"\s*:\s*"org\.keycloak\.'
 _PAIR: Final = re.compile(r'(?:^|, )([\w.]+)=(?:"((?:[^"\\]|\\.)*)"|((?:(?!, [\w.]+=).)*))', re.DOTALL)
 _NAMES: Final = {
-    "operationType": "keycloak.admin.operation", "resourceType": "keycloak.admin.resource.type", "resourcePath": "keycloak.admin.resource.path",
+    "operationType": "keycloak.admin.operation", "resourceType": "keycloak.admin.resource.type",
+    "resourcePath": "keycloak.admin.resource.path",
     "realmId": "keycloak.realm.id", "realmName": "keycloak.realm.name", "clientId": "keycloak.client.id", "userId": "user.id",
     "username": "user.name", "ipAddress": "source.address", "redirect_uri": "keycloak.login.redirect_uri",
     "auth_method": "keycloak.login.auth_method", "auth_type": "keycloak.login.auth_type", "code_id": "keycloak.login.code_id",
@@ -99,6 +102,8 @@ def _json_event(record: str, tz: tzinfo) -> Event | None:
         if isinstance(inner, dict):
             facts |= inner
     time = value.get("time", value.get("@timestamp"))
+    if "type" not in facts and "operationType" not in facts:
+        return None
     base: Event = {
         "@timestamp": iso_instant(time, tz) if isinstance(time, str) else moment(time), "event.kind": "event",
         "event.module": "keycloak", "event.dataset": "keycloak.log", "process.name": "keycloak",

@@ -28,7 +28,7 @@ class KeyValue:
 
     def match(self, records: pa.Array) -> Mask:
         """At least three pairs, and nothing but pairs at the start."""
-        pair = r'[\w.@-]+=(?:"[^"]*"|[^\s"]*)'
+        pair = r'[\w.@-]+=(?:"[^"]*(?:"|$)|[^\s"]*)'
         mask: Mask = pc.match_substring_regex(records, rf"^\s*{pair}[\s,;]+{pair}[\s,;]+{pair}(?:[\s,;]|$)").to_numpy(zero_copy_only=False)
         return mask
 

@@ -40,8 +40,8 @@ _REFUSED: Final = re.compile(
     re.DOTALL,
 )
 _SUDO: Final = re.compile(
-    r" *(?P<user>\S+) : (?:(?P<error>[^=;]{1,200}) ; )?(?:TTY=(?P<tty>[^;]*) ; )?(?:CHROOT=[^;]* ; )?PWD=(?P<pwd>.*?) ; USER=(?P<as>[^;]*) ;"
-    r"(?: GROUP=[^;]* ;)?(?: TSID=[^;]* ;)?(?: ENV=.*? ;)? COMMAND=(?P<command>.*)",
+    r" *(?P<user>\S+) : (?:(?P<error>[^=;]{1,200}) ; )?(?:TTY=(?P<tty>[^;]*) ; )?(?:CHROOT=[^;]* ; )?"
+    r"PWD=(?P<pwd>.*?) ; USER=(?P<as>[^;]*) ;(?: GROUP=[^;]* ;)?(?: TSID=[^;]* ;)?(?: ENV=.*? ;)? COMMAND=(?P<command>.*)",
     re.DOTALL,
 )
 _MODULE: Final = re.compile(r"(?P<module>pam_\w+)\((?P<service>[^:)]*):?(?P<step>[^)]*)\): ")
@@ -57,7 +57,9 @@ _SU: Final = re.compile(
     r"|(?P<word>Successful|FAILED) su for (?P<to2>\S+) by (?P<by2>\S+)"
     r"|(?P<sign>[+-]) \S+ (?P<by3>[^\s:]+)[:-](?P<to3>\S+)"
 )
-_ADDRESS: Final = re.compile(r"(?<![\w.:])((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]+(?:\.\d+)*)(?:%\w+)?(?!\w)(?:[\s\])]port (\d+)| port (\d+))?")
+_ADDRESS: Final = re.compile(
+    r"(?<![\w.:])((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]+(?:\.\d+)*)(?:%\w+)?(?!\w)(?: port (\d+))?"
+)
 _NEW_USER: Final = re.compile(r"new user: name=([^,]*), UID=(\d+), GID=(\d+), home=([^,]*), shell=([^,\s]*)")
 _NEW_GROUP: Final = re.compile(r"new group: name=([^,]*), GID=(\d+)")
 _ADMIN: Final = (
@@ -67,8 +69,10 @@ _ADMIN: Final = (
     (re.compile(r"change user '([^']*)' "), "change", "user", "modified-user-account"),
     (re.compile(r"(?:lock|unlock|changed? (?:password|user)) (?:user )?'([^']*)'"), "change", "user", "modified-user-account"),
 )
-_MEMBER: Final = re.compile(r"add '(?P<user>[^']*)' to (?:shadow )?group '(?P<group>[^']*)'|user (?P<user2>\S+) added by \S+ to group (?P<group2>\S+)")
-_LOGIND: Final = re.compile(r"(?P<what>New|Removed) session (?P<id>[^\s.]+)(?: of user (?P<user>.+?)\.?)?$")
+_MEMBER: Final = re.compile(
+    r"add '(?P<user>[^']*)' to (?:shadow )?group '(?P<group>[^']*)'|user (?P<user2>\S+) added by \S+ to group (?P<group2>\S+)"
+)
+_LOGIND: Final = re.compile(r"(?P<what>New|Removed) session (?P<id>[^\s.]+)(?: of user (?P<user>.+?))?\.?$")
 
 
 class LinuxAuth:
@@ -235,7 +239,8 @@ def _account(message: str, _program: str) -> Event | None:
         return categorise(event, "iam", ["creation", "group"], "success")
     member = _MEMBER.match(message)
     if member:
-        event = {"event.action": "added-user-to-group", "user.name": member["user"] or member["user2"], "group.name": member["group"] or member["group2"]}
+        who, group_name = member["user"] or member["user2"], member["group"] or member["group2"]
+        event = {"event.action": "added-user-to-group", "user.name": who, "group.name": group_name}
         return categorise(event, "iam", ["change", "group"], "success")
     return _account_change(message)
 
@@ -250,7 +255,7 @@ def _account_change(message: str) -> Event | None:
 
 
 def _logind(message: str, program: str) -> Event | None:
-    """`New session 5 of user bob.`, `Removed session 5.`"""
+    """`New session 5 of user bob.` and `Removed session 5.` of systemd-logind."""
     found = _LOGIND.match(message) if program in ("systemd-logind", "") else None
     if found is None:
         return None
@@ -263,7 +268,8 @@ def _other_sshd(message: str, program: str) -> Event | None:
     """Any other message of sshd: the last address in it."""
     if not program.startswith("sshd"):
         return None
-    found = [(a, p or q) for a, p, q in _ADDRESS.findall(message[-2000:]) if ip(a)]
+    own = message.startswith("Server listening on ")
+    found = [] if own else [pair for pair in _ADDRESS.findall(message[-2000:]) if ip(pair[0])]
     event: Event = _peer(*found[-1]) if found else {}
     if message.startswith("Did not receive identification string"):
         event["system.auth.ssh.dropped_ip"] = event.get("source.ip")

@@ -18,7 +18,21 @@ from collectors.parsers import _json
 from collectors.parsers._access import spread
 from collectors.parsers._domain import question_fields
 from collectors.parsers.common import (
-    TIME, Event, Mask, boolean, constant, failed, integer, integers, ips, iso_times, map_distinct, merge, moment, outcome, several,
+    TIME,
+    Event,
+    Mask,
+    boolean,
+    constant,
+    failed,
+    integer,
+    integers,
+    ips,
+    iso_times,
+    map_distinct,
+    merge,
+    moment,
+    outcome,
+    several,
 )  # fmt: skip
 from domain import fields
 from domain.event import SEP
@@ -47,10 +61,15 @@ _METADATA: Final = {
     "mitre_tactic_id": "threat.tactic.id", "mitre_tactic_name": "threat.tactic.name", "mitre_technique_id": "threat.technique.id",
     "mitre_technique_name": "threat.technique.name",
 }  # fmt: skip
-_OBJECTS: Final = frozenset(
-    "flow tcp dns dns.query http tls tls.ja3 tls.ja3s alert alert.metadata fileinfo anomaly stats ssh smb ether metadata".split()
-)
-_LIFTED: Final = frozenset("attack_target capec_id cwe_id malware cve priority hostile infected protocols classtype rule_source sid".split())
+_OBJECTS: Final = frozenset((
+    "flow", "tcp", "dns", "http", "tls", "tls.ja3", "tls.ja3s", "alert", "alert.metadata", "fileinfo", "anomaly", "stats", "ssh", "smb",
+    "ether", "metadata",
+))  # fmt: skip
+_LIFTED: Final = frozenset((
+    "attack_target", "capec_id", "cwe_id", "malware", "cve", "priority", "hostile", "infected", "protocols", "classtype", "rule_source",
+    "sid",
+))  # fmt: skip
+_PLAIN: Final = ("dns", "ftp", "mqtt", "smb", "ssh", "tftp", "tls", "rdp")
 _KINDS: Final[dict[str, Event]] = {
     "alert": {"event.kind": "alert", "event.category": ["network", "intrusion_detection"]},
     "http": {"event.category": ["network", "web"], "event.type": ["access", "protocol"]},
@@ -58,9 +77,9 @@ _KINDS: Final[dict[str, Event]] = {
     "flow": {"event.type": ["connection"]},
     "netflow": {"event.type": ["connection"]},
     "stats": {"event.kind": "metric"},
-    **{name: {"event.type": ["protocol"]} for name in "dns ftp ftp_data mqtt smb ssh tftp tls rdp rfb".split()},
+    **{name: {"event.type": ["protocol"]} for name in (*_PLAIN, "ftp_data", "rfb")},
 }
-_PROTOCOLS: Final = {"ftp_data": "ftp", "http2": "http", "rfb": "rfb"} | {n: n for n in "dns ftp http mqtt smb ssh tftp tls rdp".split()}
+_PROTOCOLS: Final = {"ftp_data": "ftp", "http2": "http", "rfb": "rfb"} | {n: n for n in (*_PLAIN, "http")}
 _NO_PROTOCOL: Final = frozenset(("failed", "template", "template-rust", ""))
 _URL: Final = re.compile(r"([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _RDN: Final = re.compile(r"(?:^|, ?|/)(C|CN|L|O|OU|ST)=((?:\\.|[^,/\\])*)")
@@ -122,8 +141,9 @@ class _Eve:
         for name, value in (("event.module", "suricata"), ("event.dataset", "suricata.eve")):
             self.out[name] = constant(value, self.size)
         names = ("event.kind", "event.category", "event.type")
-        made = spread(_whole(kinds), lambda v: {**{"event.kind": "event", "event.category": ["network"]}, **_KINDS.get(v.lower(), {})}, names)
-        self.out |= made
+        self.out |= spread(
+            _whole(kinds), lambda v: {"event.kind": "event", "event.category": ["network"]} | _KINDS.get(v.lower(), {}), names
+        )
         for path, name in (("flow.start", "event.start"), ("flow.end", "event.end")):
             if path in self.eve:
                 self.out[name] = iso_times(self.eve[path], self.tz)
@@ -173,8 +193,8 @@ class _Eve:
 
     def _dns(self) -> None:
         if "dns.rrname" in self.eve:
-            names = ("dns.question.registered_domain", "dns.question.top_level_domain", "dns.question.subdomain")
-            self.out |= spread(self.eve["dns.rrname"].dictionary_encode(), question_fields, names[:2])
+            derived = ("dns.question.registered_domain", "dns.question.top_level_domain")
+            self.out |= spread(self.eve["dns.rrname"].dictionary_encode(), question_fields, derived)
         if "dns.answers" in self.eve:
             names = ("dns.answers.name", "dns.answers.type", "dns.answers.data", "dns.answers.ttl", "dns.resolved_ip")
             self.out |= spread(self.eve["dns.answers"].dictionary_encode(), _answers, names)
@@ -203,7 +223,8 @@ class _Eve:
         if "tls.sni" in self.eve:
             names = map_distinct(self.eve["tls.sni"], pa.string(), lambda v: v.rstrip(".")).cast(pa.string())
             self.out["tls.client.server_name"] = names
-            self.out["destination.domain"] = pc.coalesce(self.out["destination.domain"], names) if "destination.domain" in self.out else names
+            host = self.out.get("destination.domain")
+            self.out["destination.domain"] = pc.coalesce(host, names) if host is not None else names
 
     def _related(self) -> None:
         source, target = (self.out.get(f"{side}.ip") for side in ("source", "destination"))

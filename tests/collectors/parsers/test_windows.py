@@ -87,10 +87,22 @@ def test_user_data_and_unnamed_data_are_read() -> None:
 
 
 def test_a_logon_names_the_target_and_its_address() -> None:
-    data = {"SubjectUserName": "-", "TargetUserName": "an", "TargetDomainName": "TINH", "IpAddress": "2001:db8::7", "IpPort": "0", "LogonType": 3}
+    data = {
+        "SubjectUserName": "-",
+        "TargetUserName": "an",
+        "TargetDomainName": "TINH",
+        "IpAddress": "2001:db8::7",
+        "IpPort": "0",
+        "LogonType": 3,
+    }
     event = {"Event": {"System": {**EVTX["Event"]["System"], "Channel": "Security", "EventID": 4625}, "EventData": data}}
     found = row(parse(event), 0)
-    assert (found["user.name"], found["source.ip"], found["event.outcome"], found["winlog.logon.type"]) == ("an", "2001:db8::7", "failure", "3")
+    assert (found["user.name"], found["source.ip"], found["event.outcome"], found["winlog.logon.type"]) == (
+        "an",
+        "2001:db8::7",
+        "failure",
+        "3",
+    )
 
 
 def test_only_wanted_columns_are_given() -> None:

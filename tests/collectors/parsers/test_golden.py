@@ -1,0 +1,53 @@
+"""Every line of tests/data/parsers/<parser>/<name>.log gives the event beside it in <name>.json, found by detection alone.
+
+To add lines: write them, run with SOC_GOLDEN=write, and read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from collectors import PARSERS
+from domain import fields
+from tests.collectors.parsers.lines import events
+
+GOLDEN = Path(__file__).parents[2] / "data" / "parsers"
+LOGS = sorted(GOLDEN.glob("*/*.log"))
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: f"{log.parent.name}/{log.stem}")
+def test_lines_give_their_golden_events(log: Path):
+    lines = log.read_text(encoding="utf-8").splitlines()
+    got = events(lines)
+    assert {name for name, _ in got} == {log.parent.name}
+    made = [event for _, event in got]
+    golden = log.with_suffix(".json")
+    if os.environ.get("SOC_GOLDEN") == "write":
+        golden.write_text(json.dumps(made, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    assert made == json.loads(golden.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: f"{log.parent.name}/{log.stem}")
+def test_a_line_alone_gives_the_same_event_as_among_others(log: Path):
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert [events([line])[0] for line in lines] == events(lines)
+
+
+def test_every_parser_of_this_folder_has_golden_lines():
+    assert set(PARSERS) - {log.parent.name for log in LOGS} <= {"windows"}
+
+
+def test_every_field_is_in_the_dictionary():
+    known = {name for log in LOGS for event in json.loads(log.with_suffix(".json").read_text(encoding="utf-8")) for name in event}
+    assert {name for name in known if fields.lookup(name) is None} == set()
+
+
+def test_lines_of_all_parsers_in_one_batch_keep_their_parsers():
+    mixed = [(log.parent.name, line) for log in LOGS for line in log.read_text(encoding="utf-8").splitlines()]
+    for start in range(0, 40, 8):
+        part = mixed[start::5] + mixed[:start]
+        assert [name for name, _ in events([line for _, line in part])] == [name for name, _ in part]
