@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cli import COMMANDS
-from tests.conftest import Soc
+from tests.conftest import ROOT, Soc
 
 
 def test_help_lists_every_command_in_both_languages(soc_here: Soc) -> None:
@@ -64,3 +67,30 @@ def test_global_options_stand_anywhere(tmp_path: Path, soc_here: Soc) -> None:
     assert loud.stderr != ""
     assert quiet.stderr == ""
     assert soc_here("config", "show", "--json").stdout == soc_here("--json", "config", "show").stdout
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, cli\n"
+        "try:\n    cli.main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "print([n for n in ('pyarrow', 'numpy', 'sigma', 'rich', 'duckdb', 'docx', 'typst') if n in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_nothing_asks_the_network(tmp_path: Path, soc_here: Soc, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refuse(*args: object, **_: object) -> object:
+        asked.append(args)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    log = str(ROOT / "docs" / "sample" / "auth.log")
+    for args in (["try", log], ["collect", "once", "--path", log], ["scan"], ["rules", "check"], ["queue"], ["doctor"], ["search", "ssh*"]):
+        done = soc_here(*args)
+        assert done.returncode in (0, 1), f"{args}: {done.stderr}"
+    assert asked == []
