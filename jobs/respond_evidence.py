@@ -50,7 +50,7 @@ def add(runtime: Runtime, prefix: str, paths: Sequence[Path], note: str) -> list
     """Copy files into the incident's evidence. The same file again is the same evidence."""
     work, key = desk(runtime), resolve(runtime, prefix)
     vault = work.vault(key)
-    items = [vault.keep_file(path, at=work.now, by=work.actor, note=note) for path in paths]
+    items = list(dict.fromkeys(vault.keep_file(path, at=work.now, by=work.actor, note=note) for path in paths))
 
     def decide(seen: Any) -> list[inc.Change]:
         known = {(e.name, e.sha256) for e in seen.incident.evidence}

@@ -88,7 +88,7 @@ def test_good_file_has_no_problem_and_builds() -> None:
 def test_problem_with_line_and_suggestion(old: str, new: str, line: int, message: str) -> None:
     found = problems((old, new))
     assert any(message in p.text for p in found), found
-    assert [p.line for p in found if message in p.text][0] == line
+    assert next(p.line for p in found if message in p.text) == line
     assert all(str(p).startswith("pb90.yml:") for p in found)
 
 

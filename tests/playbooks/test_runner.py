@@ -12,7 +12,7 @@ from domain import incident as inc
 from domain.errors import ConflictError, NotPermitted, UsageError
 from playbooks import deeds, load, runner
 from playbooks.deeds import Doing
-from playbooks.journal import RunPart, case, write
+from playbooks.journal import Desk, RunPart, case, write
 from store.base import Store
 from tests.playbooks.scene import ATTACKER, ATTACKER6, CASE, NOW, SHELL, T0, attack, begin, desk, event, open_case, store_events
 
@@ -25,7 +25,7 @@ def store(tmp_store: Store) -> Store:
     return tmp_store
 
 
-def skip_until(work: runner.Desk, run_id: str, last: str) -> None:
+def skip_until(work: Desk, run_id: str, last: str) -> None:
     """Skip every step before this one."""
     view = runner.open_run(work, run_id)
     for step in view.book.steps:
@@ -99,8 +99,8 @@ def test_doing_it_again_changes_nothing_and_another_answer_is_refused(store: Sto
     assert len(store.records.read("run", run_id)) == count
     with pytest.raises(UsageError, match="step N5 was done by lan with the answer M3"):
         deeds.done(work, run_id, "N5", Doing(answer="M1"))
+    deeds.reopen(work, run_id, "N5", "again")
     with pytest.raises(UsageError, match="step N5: unknown answer M7"):
-        deeds.reopen(work, run_id, "N5", "again")
         deeds.done(work, run_id, "N5", Doing(answer="M7"))
 
 
