@@ -55,9 +55,13 @@ def report(
 def _list(form: str) -> None:
     from jobs.report import kinds
 
+    if OPTIONS.json or form == "json":
+        for kind in kinds():
+            emit({"kind": kind.name, "subject": kind.subject, "built": bool(kind.module)})
+        return
     headers = [t("report.kind"), t("report.about"), t("report.built"), t("report.what")]
     rows = []
     for kind in kinds():
-        about, built = t(f"report.subject_{kind.subject}"), t("report.yes" if kind.module else "report.not_yet")
+        about, built = t(f"report.subject_{kind.subject}"), t("report.built_yes" if kind.module else "report.built_no")
         rows.append((kind.name, about, built, t(f"report.kind_{kind.name.replace('-', '_')}")))
-    show(headers, rows, form, keys=("kind", "subject", "built", "what"))
+    show(headers, rows, form)

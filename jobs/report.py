@@ -17,15 +17,18 @@ from domain.document import Document
 from domain.errors import ConfigError, UsageError
 from domain.periods import Kind as PeriodKind
 from domain.periods import last_full, parse, previous
+from domain.playbook import say
 from domain.text import one_line
 from domain.window import duration
 from jobs import registers
 from jobs.runtime import Runtime
+from playbooks.load import load_all
 from reports import BUILT, KINDS, Kind, answers
 from reports.answers import Draft
 from reports.base import Account, Order, Report
 from reports.office import Paper
 from reports.render import FORMATS, render
+from reports.text import LANG
 from store.base import NewRecord, Record, RecordStore
 
 STREAM: Final = "document"
@@ -116,10 +119,16 @@ def _order(runtime: Runtime, request: Request, kind: Kind) -> Order:
     now = runtime.clock.now()
     found = registers.load(runtime)
     if kind.subject == "incident":
-        return Order(kind.name, now, found, incident=_incident(runtime.store.records, request.incident))
+        return Order(kind.name, now, found, incident=_incident(runtime.store.records, request.incident), steps=_steps(runtime))
     period = parse(request.period, style) if request.period else last_full(cast("PeriodKind", kind.period), now, style)
     expected = {s.id: _pause(s.expect_every) for s in runtime.config.sources if not s.exercise}
     return Order(kind.name, now, found, period, previous(period, style), expected=expected)
+
+
+def _steps(runtime: Runtime) -> dict[tuple[str, str], str]:
+    """What the steps of the playbooks are called in documents."""
+    books, _ = load_all(runtime.content("playbooks"))
+    return {(book.id, step.id): say(step.title, LANG) for book in books.values() for step in book.steps}
 
 
 def _pause(text: str) -> timedelta | None:

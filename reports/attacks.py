@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from domain.event import row
 from domain.registers import Registers, is_internal, parse_address
 from reports.facts import AlertFact, Seen
+from store.base import EventStore
 
 Event = Mapping[str, object]
 FIELDS: Final = (
@@ -15,6 +18,12 @@ FIELDS: Final = (
     "event.original",
 )  # fmt: skip
 """What is read of an event."""
+
+SAMPLE: Final = 10
+"""Events looked at per alert, to tell the sides and to show evidence."""
+_AT_ONCE: Final = 2_000
+_MOST: Final = 20_000
+"""Events looked at per report."""
 
 
 @dataclass
@@ -33,6 +42,20 @@ def attacks_of(facts: Sequence[AlertFact], events: Mapping[str, Event], register
         sides = [s for s in sides if s != ("", "")]
         for place, index in ((out.attackers, 0), (out.victims, 1)):
             _count(place, fact, sides, index)
+    return out
+
+
+def sample(events: EventStore, facts: Iterable[AlertFact]) -> dict[str, dict[str, object]]:
+    """Some events of each alert, gravest first, by id."""
+    wanted = list(dict.fromkeys(i for f in facts for i in f.alert.events[:SAMPLE]))[:_MOST]
+    out: dict[str, dict[str, object]] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        table = events.fetch(wanted[start : start + _AT_ONCE])
+        table = table.select([n for n in FIELDS if n in table.column_names])
+        for index in range(table.num_rows):
+            event = row(table, index)
+            raw = table["event.original"][index].as_py() if "event.original" in table.column_names else None
+            out[str(event["event.id"])] = {**event, "sha256": hashlib.sha256(raw).hexdigest() if raw else ""}
     return out
 
 

@@ -32,6 +32,8 @@ class Order:
     """Incident id, in full."""
     expected: Mapping[str, timedelta | None] = field(default_factory=dict)
     """Configured sources and the longest pause of each; None = learn it."""
+    steps: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Titles of playbook steps: (playbook id, step id) -> text."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,12 +13,13 @@ from domain.alert import Alert
 from domain.alert_fold import fold_all
 from domain.document import Block, Column, Entry, Form, Table, number_text
 from domain.incident import STREAM as INCIDENTS
-from domain.incident import Incident, fold
+from domain.incident import Incident, StepDone, fold
 from domain.registers import Asset, Registers, parse_address
 from domain.text import one_line
 from domain.window import TimeWindow
+from reports.attacks import attacks_of, sample
 from reports.base import Account, Order
-from reports.facts import Figure
+from reports.facts import AlertFact, Figure, ranked
 from reports.redact import public
 from reports.shown import clock_text, duration, moment
 from reports.text import LANG, vi
@@ -44,6 +45,10 @@ class Case:
     now: datetime
     records: int
     """Records of the incident so far."""
+    steps: Mapping[tuple[str, str], str]
+    """Titles of playbook steps."""
+    victims: tuple[str, ...] = ()
+    """What was attacked, by address or name, worst first."""
 
     @property
     def first(self) -> datetime | None:
@@ -66,13 +71,18 @@ def gather(store: Store, order: Order) -> Case:
     records = store.records.read(INCIDENTS, order.incident)
     incident = fold(records)
     alerts = _alerts(store.records, incident)
+    facts = [AlertFact(a, a.count, None) for a in alerts]
+    attacks = attacks_of(facts, sample(store.events, facts), order.registers)
+    victims = tuple(s.key for s in ranked(attacks.victims))
     entities = [*incident.entities, *(e for a in alerts for e in (*a.entities, *a.related))]
     found = [order.registers.asset(a, incident.t0) for a in incident.assets]
-    found += [order.registers.asset_of(e.value, incident.t0) for e in entities if e.type in ("ip", "host", "url")]
+    names = [*victims, *(e.value for e in entities if e.type in ("ip", "host", "url"))]
+    found += [order.registers.asset_of(name, incident.t0) for name in names]
     assets = {a.id: a for a in found if a is not None}
     addresses = [e.value for e in entities if e.type == "ip" and parse_address(e.value)]
     foreign = dict.fromkeys(a for a in addresses if not order.registers.is_own(a, incident.t0))
-    return Case(incident, alerts, tuple(assets.values()), tuple(foreign), order.registers, order.now, len(records))
+    steps, now = order.steps, order.now
+    return Case(incident, alerts, tuple(assets.values()), tuple(foreign), order.registers, now, len(records), steps, victims)
 
 
 def _alerts(records: RecordStore, incident: Incident) -> tuple[Alert, ...]:
@@ -112,7 +122,8 @@ def fact(incident: Incident, name: str) -> str:
 
 def system_names(case: Case) -> str:
     """Names of the systems hit."""
-    return "; ".join(a.name for a in case.assets) or "; ".join(e.value for e in case.incident.entities if e.type == "host")
+    hosts = [e.value for e in case.incident.entities if e.type == "host"]
+    return "; ".join([a.name for a in case.assets] or [one_line(n, 80) for n in (hosts or case.victims)[:_TOP]])
 
 
 def system_line(case: Case) -> str:
@@ -148,10 +159,9 @@ def description(case: Case) -> str:
 def spread(case: Case) -> str:
     """How far it has gone, as far as alerts tell."""
     entities = {e for a in case.alerts for e in (*a.entities, *a.related)} | set(case.incident.entities)
-    if not entities:
-        return vi("being_determined")
-    counts = {kind: sum(e.type == kind for e in entities) for kind in ("host", "user")}
-    return vi("case_spread", hosts=number_text(counts["host"]), users=number_text(counts["user"]), systems=number_text(len(case.assets)))
+    counts = {"systems": len(case.assets), **{f"{kind}s": sum(e.type == kind for e in entities) for kind in ("host", "user")}}
+    parts = [vi(f"case_{name}", n=number_text(n)) for name, n in counts.items() if n]
+    return vi("case_spread", parts=", ".join(parts)) if parts else vi("being_determined")
 
 
 def scope(case: Case) -> str:
@@ -164,10 +174,23 @@ def measures(case: Case) -> list[str]:
     """What was done so far: facts and steps of playbooks, in order."""
     out = [fact(case.incident, "measures")] if fact(case.incident, "measures") else []
     for step in [s for s in case.incident.steps if s.result == "done"][:_STEPS]:
-        phase = i18n.t(f"playbook.phase_{step.phase}", language=LANG)
-        text = vi("case_step", at=moment(step.at), phase=phase, playbook=step.playbook, step=step.step)
+        text = vi("case_step", at=moment(step.at), what=step_name(case, step), playbook=step.playbook, step=step.step)
         out.append(f"{text}: {step.note}" if step.note else text)
     return out
+
+
+def measures_in_short(case: Case) -> str:
+    """The same for a letter of one page: what was done last, by name."""
+    known, done = fact(case.incident, "measures"), [s for s in case.incident.steps if s.result == "done"]
+    names = [step_name(case, s) for s in done[-_TOP:]]
+    more = vi("case_steps_more", n=number_text(len(done) - _TOP)) if len(done) > _TOP else ""
+    parts = [known] * bool(known) + names + [more] * bool(more)
+    return "; ".join(parts) + "." if parts else vi("measures_none")
+
+
+def step_name(case: Case, step: StepDone) -> str:
+    """Its title, or its phase when the playbook is not at hand any more."""
+    return case.steps.get((step.playbook, step.step)) or i18n.t(f"playbook.phase_{step.phase}", language=LANG)
 
 
 def evidence(case: Case) -> Table:

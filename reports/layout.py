@@ -14,8 +14,8 @@ HEAD_COLUMNS: Final = (66.0, 99.0)
 FONT: Final = "Times New Roman"
 PDF_FONT: Final = "Liberation Serif"
 """Metric-compatible with Times New Roman; free (OFL 1.1)."""
-BODY: Final = 14.0
-"""Body, title, motto, position and name of the signer: 13-14."""
+BODY: Final = 13.0
+"""Body, title, motto, position and name of the signer: 13-14; the smaller keeps an official letter on one page."""
 HEAD: Final = 12.0
 """Agencies: 12-13."""
 NATION: Final = 12.5

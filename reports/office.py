@@ -13,6 +13,10 @@ from domain.registers import Organisation, Party, Registers
 from reports.answers import Draft
 from reports.text import vi
 
+_LINE: Final = 24
+"""Capitals that fit the left column of the head at 12 pt."""
+_WORTH: Final = 8
+"""Characters of imbalance that a good place to break is worth."""
 CYBERSECURITY_LAW: Final = date(2026, 7, 1)
 """Luật An ninh mạng 116/2025/QH15 is in force."""
 
@@ -61,13 +65,26 @@ def letterhead(paper: Paper, draft: Draft, subject: str = "") -> Letterhead:
     place = draft.need(org.place, "need_place")
     shown = paper.full_number if paper.number else f"       /{paper.code}"
     return Letterhead(
-        _lines(org.superior), org.agency.lines or (agency,), vi("number", number=shown), long_date(paper.day, place),
+        lines_of(org.superior), lines_of(org.agency) or (agency,), vi("number", number=shown), long_date(paper.day, place),
         subject=vi("subject", subject=subject) if subject else "",
     )  # fmt: skip
 
 
-def _lines(party: Party) -> tuple[str, ...]:
-    return party.lines or ((party.name,) if party.name else ())
+def lines_of(party: Party) -> tuple[str, ...]:
+    """The name as the letterhead breaks it: as the register says, else in two lines of about the same length when it is long.
+
+    A break before a word like "province" or "and" (`report.break_before`) is preferred.
+    """
+    words = party.name.split()
+    if party.lines or len(party.name) <= _LINE:
+        return party.lines or ((party.name,) if party.name else ())
+    good = vi("break_before").split()
+
+    def cost(at: int) -> int:
+        return max(len(" ".join(words[:at])), len(" ".join(words[at:]))) - (_WORTH if words[at].lower() in good else 0)
+
+    at = min(range(1, len(words)), key=cost, default=len(words))
+    return tuple(" ".join(part) for part in (words[:at], words[at:]) if part)
 
 
 def addressees(paper: Paper, draft: Draft) -> Addressees:

@@ -26,4 +26,4 @@ def harmless(document: Document) -> Document:
 
 def breakable(text: str, longer: int, every: int) -> str:
     """Words longer than `longer` may break every few characters: marked by a zero-width space (PDF; Word and browsers need no help)."""
-    return re.sub(rf"\S{{{longer + 1},}}", lambda m: "\u200b".join(m[0][i : i + every] for i in range(0, len(m[0]), every)), text)
+    return re.sub(rf"[^\s/-]{{{longer + 1},}}", lambda m: "\u200b".join(m[0][i : i + every] for i in range(0, len(m[0]), every)), text)

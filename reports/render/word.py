@@ -71,7 +71,7 @@ def _styles(out: Any, lang: str) -> None:
         for key in ("ascii", "hAnsi", "cs", "eastAsia"):
             fonts.set(qn(f"w:{key}"), layout.FONT)
         spacing = style.paragraph_format
-        spacing.space_before, spacing.space_after, spacing.line_spacing = Pt(layout.SPACE), Pt(0), 1.1
+        spacing.space_before, spacing.space_after, spacing.line_spacing = Pt(layout.SPACE), Pt(0), 1.05
         for colour in style.element.rPr.findall(qn("w:color")):
             style.element.rPr.remove(colour)
     border_below(out.styles["Title"].element.get_or_add_pPr(), None)
@@ -107,7 +107,7 @@ def _letterhead(out: Any, block: Letterhead) -> None:
     rule(agency, layout.HEAD_COLUMNS[0], 0.36)
     write(nation, blocks.nation(), layout.NATION, bold=True, align="center")
     write(nation, blocks.motto(), layout.BODY, bold=True, align="center", new=True)
-    rule(nation, layout.HEAD_COLUMNS[1], 0.57)
+    rule(nation, layout.HEAD_COLUMNS[1], 0.54)
     write(number, block.number, layout.NUMBER, align="center")
     if block.subject:
         write(number, block.subject, layout.HEAD, align="center", new=True)

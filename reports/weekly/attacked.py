@@ -88,7 +88,7 @@ def attackers(facts: Weekly, registers: Registers) -> Iterator[Block]:
     seen = ranked(facts.attacks.attackers)
     rows = tuple(_attacker(s, facts, registers) for s in seen[:MOST])
     columns = (
-        Column(vi("col_attacker"), 20), Column(vi("col_origin"), 18), Column(vi("col_target"), 22), Column(vi("col_when"), 20, "center"),
+        Column(vi("col_attacker"), 20), Column(vi("col_origin"), 18), Column(vi("col_target"), 22), Column(vi("col_time"), 20, "center"),
         Column(vi("col_times"), 10, "right"), Column(vi("col_blocked"), 10, "center"),
     )  # fmt: skip
     yield Table(columns, rows, vi("table_attackers"), vi("col_no"), vi("nothing_found"))

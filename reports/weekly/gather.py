@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,22 +9,16 @@ from typing import Any, Final
 
 from domain.alert import STREAM as ALERTS
 from domain.alert_fold import fold_all
-from domain.event import row
 from domain.incident import STREAM as INCIDENTS
 from domain.incident import Incident, fold
 from domain.periods import Period
 from domain.query import Query, Test, all_of
 from domain.registers import parse_address
-from reports.attacks import FIELDS, Attacks, attacks_of
+from reports.attacks import Attacks, attacks_of, sample
 from reports.base import Order
 from reports.facts import AlertFact, Bucket, Figure, SourceFact, alerts_of, sources_of
 from store.base import EventStore, RecordStore, Store
 
-SAMPLE: Final = 10
-"""Events looked at per alert, to tell the sides and to show evidence."""
-_AT_ONCE: Final = 2_000
-_MOST: Final = 20_000
-"""Events looked at per report."""
 WORTH: Final = ("medium", "high", "critical")
 """Levels that the lists of the attacked and the attackers tell of."""
 CHANGES: Final = ("configuration", "iam")
@@ -76,7 +69,7 @@ def gather(store: Store, order: Order) -> Weekly:
     sources = sources_of(hourly, period, order.now, order.expected, earlier)
     facts, exercises = _alerts(store.records, period)
     worth = [f for f in facts if f.alert.rule.level in WORTH and f.alert.verdict not in ("false_positive", "benign", "duplicate")]
-    events = _sample(store.events, worth)
+    events = sample(store.events, worth)
     attacks = attacks_of([f for f in worth if f.alert.status != "silenced"], events, order.registers)
     changes = _changes(store.events, period)
     figures = (
@@ -107,20 +100,6 @@ def _alerts(records: RecordStore, period: Period) -> tuple[tuple[AlertFact, ...]
     facts = alerts_of(stored, fold_all(stored), period)
     real = tuple(f for f in facts if not f.alert.exercise)
     return real, len(facts) - len(real)
-
-
-def _sample(events: EventStore, facts: Iterable[AlertFact]) -> dict[str, dict[str, object]]:
-    """Some events of each alert, gravest first, by id."""
-    wanted = list(dict.fromkeys(i for f in facts for i in f.alert.events[:SAMPLE]))[:_MOST]
-    out: dict[str, dict[str, object]] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        table = events.fetch(wanted[start : start + _AT_ONCE])
-        table = table.select([n for n in FIELDS if n in table.column_names])
-        for index in range(table.num_rows):
-            event = row(table, index)
-            raw = table["event.original"][index].as_py() if "event.original" in table.column_names else None
-            out[str(event["event.id"])] = {**event, "sha256": hashlib.sha256(raw).hexdigest() if raw else ""}
-    return out
 
 
 def _changes(events: EventStore, period: Period) -> tuple[Change, ...]:

@@ -18,6 +18,7 @@ from store import open_store
 from store.base import Record
 from tests.conftest import Soc
 from tests.reports import seed
+from tests.reports.test_render import pdf_text
 
 Run = Callable[..., "CompletedProcess[str]"]
 OLD = datetime(2026, 5, 3, 2, tzinfo=UTC)
@@ -78,7 +79,8 @@ def test_the_five_items_in_their_order(week: Path, report: Run) -> None:
     report("weekly", "--format", "md")
     text = _markdown(week)
     items = [
-        "1\\. Thời gian giám sát", "2\\. Danh mục đối tượng bị tấn công cần chú ý", "3\\. Kỹ thuật tấn công đã phát hiện được và chứng cứ liên quan",
+        "1\\. Thời gian giám sát", "2\\. Danh mục đối tượng bị tấn công cần chú ý",
+        "3\\. Kỹ thuật tấn công đã phát hiện được và chứng cứ liên quan",
         "4\\. Các đối tượng thực hiện tấn công", "5\\. Các thay đổi trong hệ thống được giám sát và hệ thống giám sát",
     ]  # fmt: skip
     assert [text.index(item) for item in items] == sorted(text.index(item) for item in items)
@@ -232,7 +234,7 @@ def test_what_cannot_be_asked_for(week: Path, report: Run, args: tuple[str, ...]
 
 def test_the_list_says_what_is_built(report: Run) -> None:
     rows = [json.loads(line) for line in report("list", "--json").stdout.splitlines()]
-    assert [r["kind"] for r in rows if r["built"] == "yes"] == ["weekly", "notice", "initial"]
+    assert [r["kind"] for r in rows if r["built"]] == ["weekly", "notice", "initial"]
     assert len(rows) == 15
 
 
@@ -247,6 +249,14 @@ def test_the_regime_of_t0_chooses_the_notice(week: Path, report: Run) -> None:
     assert "/TB-SKHCN" in old
     assert "Kết quả xử lý sự cố (\\*)" in old or "Kết quả xử lý sự cố (*)" in old
     assert "331/2026" not in old
+
+
+def test_the_letter_of_the_new_regime_fits_one_page(week: Path, report: Run) -> None:
+    answers = week / "a.yml"
+    answers.write_text("proposals: Đề nghị hỗ trợ phân tích mã độc.\nlevel_reason: Hệ thống cấp độ 3, tài khoản quản trị bị chiếm.\n", encoding="utf-8")
+    report("notice", "--incident", "SC-20261117", "--format", "pdf", "--answers", str(answers))
+    pages = pdf_text(next((week / "documents").glob("notice-*.pdf")).read_bytes()).split("\f")
+    assert [bool(p.strip()) for p in pages] == [True, False]
 
 
 def test_the_night_between_the_regimes(province: Path, report: Run) -> None:
@@ -267,12 +277,13 @@ def test_form_03_has_its_fields_in_order_and_no_internal_address(week: Path, rep
     report("initial", "--incident", "SC-20260503", "--format", "md,docx")
     text = next((week / "documents").glob("initial-SC-20260503-*.md")).read_text(encoding="utf-8")
     fields = [
-        "THÔNG TIN VỀ TỔ CHỨC/CÁ NHÂN BÁO CÁO SỰ CỐ", "NGƯỜI LIÊN HỆ", "THÔNG TIN CHI TIẾT VỀ HỆ THỐNG BỊ SỰ CỐ", "Tên đơn vị vận hành hệ thống thông tin",
-        "Cơ quan chủ quản", "Tên hệ thống bị sự cố", "Phân loại cấp độ", "Tổ chức cung cấp dịch vụ an toàn thông tin",
-        "Tên nhà cung cấp dịch vụ kết nối", "Mô tả sơ bộ về sự cố", "Ngày phát hiện", "Thời gian phát hiện", "HIỆN TRẠNG SỰ CỐ", "CÁCH THỨC PHÁT HIỆN",
-        "ĐÃ GỬI THÔNG BÁO SỰ CỐ CHO", "THÔNG TIN BỔ SUNG", "Hệ điều hành", "Các dịch vụ có trên hệ thống", "Các biện pháp an toàn thông tin đã triển khai",
-        "Các địa chỉ IP của hệ thống", "Các tên miền của hệ thống", "Mục đích chính", "Thông tin gửi kèm", "giữ bí mật", "KIẾN NGHỊ, ĐỀ XUẤT HỖ TRỢ",
-        "THỜI GIAN THỰC HIỆN BÁO CÁO SỰ CỐ",
+        "THÔNG TIN VỀ TỔ CHỨC/CÁ NHÂN BÁO CÁO SỰ CỐ", "NGƯỜI LIÊN HỆ", "THÔNG TIN CHI TIẾT VỀ HỆ THỐNG BỊ SỰ CỐ",
+        "Tên đơn vị vận hành hệ thống thông tin", "Cơ quan chủ quản", "Tên hệ thống bị sự cố", "Phân loại cấp độ", "Tổ chức cung cấp dịch vụ an toàn thông tin",
+        "Tên nhà cung cấp dịch vụ kết nối", "Mô tả sơ bộ về sự cố", "Ngày phát hiện", "Thời gian phát hiện", "HIỆN TRẠNG SỰ CỐ",
+        "CÁCH THỨC PHÁT HIỆN",
+        "ĐÃ GỬI THÔNG BÁO SỰ CỐ CHO", "THÔNG TIN BỔ SUNG", "Hệ điều hành", "Các dịch vụ có trên hệ thống",
+        "Các biện pháp an toàn thông tin đã triển khai", "Các địa chỉ IP của hệ thống", "Các tên miền của hệ thống", "Mục đích chính", "Thông tin gửi kèm", "giữ bí mật",
+        "KIẾN NGHỊ, ĐỀ XUẤT HỖ TRỢ", "THỜI GIAN THỰC HIỆN BÁO CÁO SỰ CỐ",
     ]  # fmt: skip
     places = [text.index(name) for name in fields]
     assert places == sorted(places)

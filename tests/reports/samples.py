@@ -31,7 +31,9 @@ def blocks(text: str = "Nội dung", rows: int = 3) -> tuple[Block, ...]:
     columns = (Column("Địa chỉ IP", 2), Column("Mô tả", 4), Column("Số lần", 1, "right"))
     series = (Series("Cao", (1, None, 3)), Series(text, (2, None, 0)))
     return (
-        Letterhead(("Ủy ban nhân dân", "tỉnh Sao Mai"), ("Sở Khoa học", "và Công nghệ"), "Số: 05/BC-SKHCN", "Sao Mai, ngày 05 tháng 02 năm 2026"),
+        Letterhead(
+            ("Ủy ban nhân dân", "tỉnh Sao Mai"), ("Sở Khoa học", "và Công nghệ"), "Số: 05/BC-SKHCN", "Sao Mai, ngày 05 tháng 02 năm 2026",
+        ),
         Title("Báo cáo", f"Kết quả giám sát\n{text}"),
         Addressees("Kính gửi:", ("Ủy ban nhân dân tỉnh;", f"{text}.")),
         Paragraph(f"Căn cứ {text};", style="basis"),

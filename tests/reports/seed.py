@@ -77,16 +77,20 @@ def week(store: Store) -> None:
     store_events(store, [event("dc01", MONDAY - timedelta(days=3, hours=h), host__name="dc01") for h in range(20)])
     start = MONDAY + timedelta(hours=30)
     attack = [
-        event("dvc-web01", start + timedelta(seconds=20 * i), source__ip="203.0.113.66", destination__ip="10.20.10.10", host__name="dvc-web01",
-              event__action="denied" if i % 2 else "allowed", event__original=f'203.0.113.66 - - [17/Nov/2026] "POST /login {i}" 401')
+        event(
+            "dvc-web01", start + timedelta(seconds=20 * i), source__ip="203.0.113.66", destination__ip="10.20.10.10", host__name="dvc-web01",
+            event__action="denied" if i % 2 else "allowed", event__original=f'203.0.113.66 - - [17/Nov/2026] "POST /login {i}" 401',
+        )
         for i in range(20)
     ]  # fmt: skip
     ids = store_events(store, attack)
     alert(store, "Nhiều lần đăng nhập sai trên Cổng dịch vụ công", ids, [Entity("ip", "203.0.113.66"), Entity("host", "dvc-web01")])
-    v6 = [event("fw-01", start + timedelta(hours=5, seconds=i), source__ip="2001:db8:bad::66", destination__ip="2001:db8:20:10::20") for i in range(5)]
-    alert(store, "Quét cổng IPv6", store_events(store, v6), [Entity("ip", "2001:db8:bad::66")], level="medium", tags=("attack.discovery", "attack.t1046"), at=start + timedelta(hours=5))
-    change = [event("dc01-audit", start + timedelta(days=1, seconds=i), host__name="dc01", event__category=["iam"], event__action="user-added") for i in range(4)]
-    store_events(store, change)
+    sides = {"source__ip": "2001:db8:bad::66", "destination__ip": "2001:db8:20:10::20"}
+    v6 = [event("fw-01", start + timedelta(hours=5, seconds=i), **sides) for i in range(5)]
+    scan = {"level": "medium", "tags": ("attack.discovery", "attack.t1046"), "at": start + timedelta(hours=5)}
+    alert(store, "Quét cổng IPv6", store_events(store, v6), [Entity("ip", "2001:db8:bad::66")], **scan)
+    what = {"host__name": "dc01", "event__category": ["iam"], "event__action": "user-added"}
+    store_events(store, [event("dc01-audit", start + timedelta(days=1, seconds=i), **what) for i in range(4)])
     incident(store, start + timedelta(minutes=12))
 
 
@@ -94,6 +98,7 @@ def hostile(store: Store, rows: int = 300) -> None:
     """Many attackers with log text that wants to break out."""
     start = MONDAY + timedelta(hours=40)
     for i in range(rows):
-        item = event("fw-01", start + timedelta(minutes=i), source__ip=f"203.0.{i // 200}.{i % 200}", host__name=f"h{i} {HOSTILE[:200]}", event__original=HOSTILE)
-        ids = store_events(store, [item])
-        alert(store, f"{HOSTILE[:150]} {i}", ids, [Entity("ip", f"203.0.{i // 200}.{i % 200}"), Entity("host", HOSTILE[:300])], rule=f"r{i % 60}", at=start + timedelta(minutes=i))
+        at, address = start + timedelta(minutes=i), f"203.0.{i // 200}.{i % 200}"
+        item = event("fw-01", at, source__ip=address, host__name=f"h{i} {HOSTILE[:200]}", event__original=HOSTILE)
+        entities = [Entity("ip", address), Entity("host", HOSTILE[:300])]
+        alert(store, f"{HOSTILE[:150]} {i}", store_events(store, [item]), entities, rule=f"r{i % 60}", at=at)

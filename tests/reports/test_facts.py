@@ -17,7 +17,8 @@ from tests.reports.seed import MONDAY
 WEEK = parse("2026-W47")
 LATER = MONDAY + timedelta(days=9)
 REGISTERS = Registers(
-    organisations=(Organisation(networks=("198.51.100.0/24", "2001:db8:20::/48")),), assets=(Asset(id="web", name="Cổng", hosts=("web01",)),)
+    organisations=(Organisation(networks=("198.51.100.0/24", "2001:db8:20::/48")),),
+    assets=(Asset(id="web", name="Cổng", hosts=("web01",)),),
 )
 
 
@@ -27,7 +28,9 @@ def _buckets(hours: Sequence[int], source: str = "fw") -> list[Bucket]:
     ]
 
 
-def _one(hours: Sequence[int], before: Sequence[int] = tuple(range(-168, 0)), pause: timedelta | None = None, now: datetime = LATER) -> SourceFact:
+def _one(
+    hours: Sequence[int], before: Sequence[int] = tuple(range(-168, 0)), pause: timedelta | None = None, now: datetime = LATER
+) -> SourceFact:
     return sources_of(_buckets(hours), WEEK, now, {"fw": pause}, _buckets(before))[0]
 
 
