@@ -16,6 +16,7 @@ from collectors.parsers.common import Event, Mask, text
 from domain import fields
 
 _INNER: Final = frozenset(("message", "event.original"))
+_AGENTS: Final = ("agent", "@metadata", "beat")
 _OURS: Final = frozenset(("event.id", "event.ingested"))
 
 
@@ -26,9 +27,12 @@ class Beats:
 
     def match(self, records: pa.Array) -> Mask:
         """JSON with @timestamp, an agent and a message, and no Windows event in it."""
-        agent = _wrapped.either(*(_wrapped.holds(records, part) for part in ('"agent":{', '"@metadata":{', '"beat":{')))
-        line = _wrapped.either(*(_wrapped.holds(records, part) for part in ('"message":', '"original":')))
-        return agent & line & _wrapped.holds(records, '"@timestamp":') & ~_wrapped.holds(records, '"winlog":{')
+        stamped = _wrapped.holds(records, '"@timestamp"')
+        if not stamped.any():
+            return stamped
+        agent = _wrapped.either(*(_wrapped.holds(records, f'"{key}"') for key in _AGENTS))
+        line = _wrapped.either(*(_wrapped.holds(records, part) for part in ('"message"', '"original"')))
+        return stamped & agent & line & ~_wrapped.holds(records, '"winlog"')
 
     def unwrap(self, payload: Payload) -> Payload:
         """Every other field of the event is an outer one."""
@@ -36,6 +40,8 @@ class Beats:
 
 
 def _open(value: dict[str, object]) -> _wrapped.Opened | None:
+    if "@timestamp" not in value or not any(isinstance(value.get(key), dict) for key in _AGENTS):
+        return None
     flat = _json.flat(value)
     inner = flat.get("event.original") or flat.get("message")
     if not isinstance(inner, str):

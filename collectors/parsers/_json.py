@@ -165,7 +165,7 @@ def flat(value: object, prefix: str = "") -> Event:
         if isinstance(inner, dict) and inner and depth <= MAX_DEPTH:
             stack += [(f"{path}.{key}", deeper, depth + 1) for key, deeper in reversed(inner.items())]
         elif isinstance(inner, list) and any(isinstance(item, (dict, list)) for item in inner):
-            out[path] = orjson.dumps(inner).decode()
+            out[path] = text(inner)
         elif inner is not None and inner not in ({}, []):
             out[path] = inner
     return out
