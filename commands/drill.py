@@ -45,7 +45,7 @@ def generate(
 ) -> None:  # fmt: skip
     """Logs, soc.toml, registers and the answer key in a new folder."""
     drill = job.prepare(_wish(scenario, seed, events, days, start, reserved=reserved), folder, exercise=exercise)
-    for _ in track(drill.stream(), t("drill.writing"), total=days * 48):
+    for _ in track(drill.stream(), t("drill.writing")):
         pass
     total = sum(drill.records.values())
     if OPTIONS.json:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 from uuid import UUID
 
+import orjson
 import yaml
 
 Event: TypeAlias = tuple[float, str, bytes]
@@ -80,6 +81,11 @@ def uuid(rng: Random) -> str:
 def spread(rng: Random, start: float, seconds: float, n: int) -> list[float]:
     """`n` sorted instants within `seconds` after `start`, with the uneven gaps of people and tools."""
     return sorted(start + rng.random() * seconds for _ in range(n))
+
+
+def as_json(body: dict[str, Any]) -> bytes:
+    """One JSON line; copied, because the encoder's own result keeps several times the memory it needs."""
+    return bytes(memoryview(orjson.dumps(body)))
 
 
 def quoted(text: str) -> str:

@@ -1,6 +1,6 @@
 """Writes a drill: logs of ordinary days with attacks hidden in the last one, and the answer key beside them.
 
-Streaming: half an hour of the drill at a time, so memory does not grow with the number of records. The same seed gives the same bytes.
+Streaming: at most half an hour of the drill at a time, so memory stays flat. The same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from playbooks.drills.key import KeyStep, write_key
 from playbooks.drills.ordinary import ACTIVITIES, PERIODIC
 from playbooks.drills.world import World, build
 
-_SLOT: Final = 1800
+_SLOTS: Final = (1800, 900, 600, 300, 120, 60, 30)
+"""Seconds that are generated at a time: shorter for more records, so that memory stays flat."""
+_AT_ONCE: Final = 8_000
+"""Records of a slot, about."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Drill:
         return self._writer.records
 
     def stream(self) -> Iterator[float]:
-        """Write half an hour after the other into `folder`/logs; the key lies in `folder`/key.jsonl from the start."""
+        """Write slot after slot (half an hour or less) into `folder`/logs; the key lies in `folder`/key.jsonl from the start."""
         write_key(self.folder / "key.jsonl", self.steps)
         for attack in self.attacks:
             self._writer.add(event for step in attack.steps for event in step.events)
@@ -116,17 +119,24 @@ class Drill:
 
     def _ordinary(self) -> Iterator[float]:
         world, plan = self.world, self.plan
-        slots = [world.start + n * _SLOT for n in range(int((world.end - world.start) // _SLOT))]
+        length = _slot_length(plan)
+        slots = [world.start + n * length for n in range(int((world.end - world.start) // length))]
         pools = {name: _Pool(world, plan.seed, name, slots) for name in ACTIVITIES}
         budget = max(0, plan.events - _periodic_size(world, plan.seed))
         parts = {name: float(world.ordinary["share"][name]["part"]) for name in ACTIVITIES}
         clockwork = _random(f"{plan.seed}/periodic")
         for number, slot in enumerate(slots):
-            self._writer.add(_periodic(world, clockwork, slot))
+            self._writer.add(_periodic(world, clockwork, slot, length))
             for name, pool in pools.items():
-                self._writer.add(pool.draw(number, slot, budget * parts[name] / sum(parts.values())))
-            self._writer.flush(slot + _SLOT)
-            yield slot + _SLOT
+                self._writer.add(pool.draw(number, (slot, length), budget * parts[name] / sum(parts.values())))
+            self._writer.flush(slot + length)
+            yield slot + length
+
+
+def _slot_length(plan: Plan) -> int:
+    """The longest slot that holds few enough records."""
+    rate = plan.events / (plan.days * 86400)
+    return next((s for s in _SLOTS if rate * s <= _AT_ONCE), _SLOTS[-1])
 
 
 class _Pool:
@@ -137,11 +147,11 @@ class _Pool:
         self.weights = _weights(world, name, slots)
         self.due, self.made, self.sessions = 0.0, 0, 0
 
-    def draw(self, number: int, slot: float, total: float) -> Iterator[Event]:
+    def draw(self, number: int, slot: tuple[float, int], total: float) -> Iterator[Event]:
         """The events of the sessions that begin in this slot."""
         self.due += total * self.weights[number]
         while self.due - self.made > 0.5 * (self.made / self.sessions if self.sessions else 1):
-            events = self.activity(self.world, self.rng, slot + self.rng.random() * _SLOT)
+            events = self.activity(self.world, self.rng, slot[0] + self.rng.random() * slot[1])
             self.made += len(events)
             self.sessions += 1
             yield from events
@@ -165,11 +175,11 @@ def _weights(world: World, name: str, slots: list[float]) -> list[float]:
     return [w / sum(raw) for w in raw]
 
 
-def _periodic(world: World, rng: Random, slot: float) -> list[Event]:
+def _periodic(world: World, rng: Random, slot: float, length: int) -> list[Event]:
     events: list[Event] = []
     for every, office, activity in PERIODIC:
         first = -(-(slot - world.start) // every) * every + world.start
-        while first < slot + _SLOT:
+        while first < slot + length:
             day = local_day(first)
             if not office or (day.tm_wday < 5 and 7 <= day.tm_hour < 17):
                 events += activity(world, rng, first)
@@ -180,4 +190,4 @@ def _periodic(world: World, rng: Random, slot: float) -> list[Event]:
 def _periodic_size(world: World, seed: int) -> int:
     """About how many records the periodic activities write: measured on one office hour."""
     rng, hour = _random(f"{seed}/size"), world.start + 10 * 3600
-    return sum(len(_periodic(world, rng, hour + n * _SLOT)) for n in range(2)) * world.days * 24
+    return len(_periodic(world, rng, hour, 3600)) * world.days * 24

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-import orjson
-
-from playbooks.drills.base import Event, iso
+from playbooks.drills.base import Event, as_json, iso
 
 FILE: Final = "ids-thdl/eve.json"
 
@@ -34,7 +32,7 @@ def event(rng: Random, at: float, kind: str, pair: Pair, facts: dict[str, Any]) 
         "src_port": pair.source_port, "dest_ip": pair.destination, "dest_port": pair.port, "proto": pair.protocol,
         "pkt_src": "wire/pcap", **facts,
     }  # fmt: skip
-    return at, FILE, orjson.dumps(body)
+    return at, FILE, as_json(body)
 
 
 def alert(rng: Random, at: float, pair: Pair, signature: list[Any], extra: dict[str, Any] | None = None) -> Event:
@@ -83,4 +81,4 @@ def stats(at: float) -> Event:
     up = int(at) % 10**6
     counters = {"capture": {"kernel_packets": up * 911, "kernel_drops": up // 50}, "decoder": {"pkts": up * 911, "bytes": up * 611_000}}
     body = {"timestamp": iso(at) + "+0700", "event_type": "stats", "stats": {"uptime": up, **counters, "detect": {"alert": up // 9}}}
-    return at, FILE, orjson.dumps(body)
+    return at, FILE, as_json(body)

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, TypeAlias
 
-import orjson
-
-from playbooks.drills.base import Event, iso
+from playbooks.drills.base import Event, as_json, iso
 
 Facts: TypeAlias = dict[str, Any]
 """Fields of an event's EventData, in order."""
@@ -101,7 +99,7 @@ def event(at: float, machine: Machine, channel: tuple[str, str, str], code: int,
         "Message": text or _TEXT.get(code, ""), "EventReceivedTime": iso(at + 1.2) + "+07:00", "SourceModuleName": "eventlog",
         "SourceModuleType": "im_msvistalog",
     }  # fmt: skip
-    return at, f"{machine.folder}/events.json", orjson.dumps(body)
+    return at, f"{machine.folder}/events.json", as_json(body)
 
 
 def security(at: float, machine: Machine, code: int, facts: Facts) -> Event:
