@@ -28,6 +28,8 @@ RELATED: Final = (
     ("ip", "destination.ip"), ("url", "url.path"), ("process", "process.executable"), ("file", "file.path"), ("user", "user.target.name"),
     ("domain", "dns.question.name"),
 )  # fmt: skip
+NO_ALERT: Final = "informational"
+"""The specification: such rules enrich events, "no case or alerting should be triggered". Hunts and correlations still see them."""
 KEEP: Final = 20_000
 """Hits that a correlation remembers between scans; beyond it the oldest are shed, and it is said."""
 _EXPLAINED: Final = 500
@@ -58,6 +60,7 @@ class SigmaDetector:
         self._retro = retro
         self._correlations = second.readable(rules)
         self._users = second.users(rules, self._correlations)
+        self._alerts = [not rule.quiet and rule.ref.level != NO_ALERT for rule in rules.rules]
 
     def scan(self, chunks: Iterable[Chunk], state: Mapping[str, object], now: datetime, events: EventStore) -> Scanned:
         """Findings on the new events; `state` carries the hits that correlations still need."""
@@ -68,7 +71,7 @@ class SigmaDetector:
                 number = int(str(key))
                 if number in self._users:
                     self._collect(number, chunk, rows, fresh)
-                if not self.rules.rules[number].quiet:
+                if self._alerts[number]:
                     self._group(number, chunk, rows, groups)
         findings = [self._finding(number, about, group) for (number, about, _), group in groups.items()]
         more, kept, notes = self._correlate(fresh, state)

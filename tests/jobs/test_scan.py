@@ -125,3 +125,11 @@ def test_a_broken_rule_is_told_and_stops_nothing(site: Path, soc_here: Soc) -> N
     lint = soc_here("rules", "lint")
     assert lint.returncode == 4
     assert "broken.yml:3: Unknown modifier 'nosuch'" in lint.stderr
+
+
+def test_informational_rules_give_no_alerts(site: Path, soc_here: Soc) -> None:
+    text = RULE.format(title="For information", id="0b9c6f3e-1111-4a57-9a55-0d9b6f7f6f04", word="evil", level="informational")
+    (site / "content" / "rules" / "info.yml").write_text(text)
+    (site / "web.log").write_text(line(0, "/evil"))
+    soc_here("collect", "once")
+    assert len(json.loads(soc_here("scan", "--json").stdout)["opened"]) == 1
