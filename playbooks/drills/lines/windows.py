@@ -18,6 +18,7 @@ _SECURITY: Final = ("Security", "Microsoft-Windows-Security-Auditing", "{5484962
 _SYSMON: Final = ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", "{5770385F-C22A-43E0-BF4C-06F5698FFBD9}")
 _SYSTEM: Final = ("System", "Service Control Manager", "{555908D1-A6D7-4695-8E1E-26931D2012F4}")
 _POWERSHELL: Final = ("Microsoft-Windows-PowerShell/Operational", "Microsoft-Windows-PowerShell", "{A0C1853B-5C40-4B15-8766-3CF1C58F985A}")
+_UPDATE: Final = ("System", "Microsoft-Windows-WindowsUpdateClient", "{945A8954-C147-4ACD-923F-40C45405A658}")
 _EVENTLOG: Final = ("Security", "Microsoft-Windows-Eventlog", "{FC65DDD8-D6EF-4962-83D5-6E5CFE9CE148}")
 _TEXT: Final = {
     1102: "The audit log was cleared.", 4624: "An account was successfully logged on.", 4625: "An account failed to log on.",
@@ -200,6 +201,13 @@ def query(rng: Random, at: float, machine: Machine, process: Process, name: str)
 def service(at: float, machine: Machine, name: str, state: str) -> Event:
     """7036: a service entered the running or stopped state."""
     return event(at, machine, _SYSTEM, 7036, {"param1": name, "param2": state}, f"The {name} service entered the {state} state.")
+
+
+def updated(at: float, machine: Machine, title: str) -> Event:
+    """19: Windows Update installed something."""
+    facts = {"updateTitle": title, "updateGuid": "{8f3a1b62-6a8f-4b9e-9a53-1d0f7c1f2ab4}", "updateRevisionNumber": "200"}
+    text = f"Installation Successful: Windows successfully installed the following update: {title}"
+    return event(at, machine, _UPDATE, 19, facts, text)
 
 
 def script(rng: Random, at: float, machine: Machine, account: str, text: str) -> Event:

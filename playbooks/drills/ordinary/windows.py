@@ -89,6 +89,8 @@ def desktop(world: World, rng: Random, at: float) -> list[Event]:
             address = f"198.19.{220 + len(host) % 30}.{sum(host.encode()) % 250 + 1}"
             events.append(windows.query(rng, when + 1, where, process, host))
             events.append(windows.connection(rng, when + 1.2, where, process, (user.ip, address, port)))
+    if rng.random() < 0.03:
+        events.append(windows.updated(at + 1300, where, rng.choice(world.ordinary["updates"])))
     return events
 
 
