@@ -11,12 +11,10 @@ from typing import IO, Annotated
 import orjson
 import typer
 
-from collectors import PARSERS
-from collectors.whole import Problem
 from commands.common import clock, say
 from domain.errors import SourceError, UsageError
 from domain.i18n import t
-from jobs.parse import Asked, records
+from jobs.parse import PARSERS, Asked, Problem, records
 
 app = typer.Typer(rich_markup_mode=None)
 

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from collectors import PARSERS
 from commands.common import OPTIONS, clock, emit, say, show
 from domain.errors import UsageError
 from domain.i18n import t
-from jobs.parse import Asked, owners
+from jobs.parse import PARSERS, Asked, owners
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 

@@ -60,7 +60,7 @@ def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
 
 def _count(states: Any) -> None:  # noqa: ANN401  list of State
     counts = {status: sum(1 for s in states if s.status == status) for status in ("LIVE", "PARTIAL", "BLIND", "ERROR")}
-    common.say(t("rules.count", **counts))
+    common.say(t("rules.count", "", **counts))
 
 
 @app.command()
@@ -98,7 +98,7 @@ def verify(
     rules: Annotated[str, typer.Option("--rules", help="folder that rule_path starts from")] = "",
 ) -> None:
     """Rules against raw events with known answers; exit 1 when one differs."""
-    from detectors.sigma.verify import verify as run  # noqa: PLC0415
+    from jobs.rules import verify as run
 
     out = run((case for path in cases for case in _cases(Path(path))), Path(rules) if rules else None)
     if common.OPTIONS.json:

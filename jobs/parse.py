@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from collectors import detect, whole
+from collectors import PARSERS, detect, whole
+from collectors.whole import Problem
 from domain.clock import Clock
 from domain.errors import SourceError
 from domain.event import plain_value
 from domain.raw import RawBatch
+
+__all__ = ["PARSERS", "Asked", "Problem", "Record", "owners", "records"]
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,13 @@ class Asked:
     """Zone of stamps that carry none."""
 
 
-def records(path: Path, asked: Asked, clock: Clock, tell: Callable[[whole.Problem], None]) -> Iterator[Record]:
+def records(path: Path, asked: Asked, clock: Clock, tell: Callable[[Problem], None]) -> Iterator[Record]:
     """Every record of a file or folder, in order. SourceError when there is no such file."""
     for batch in _batches(path, asked, clock, tell):
         yield from _in_order(batch)
 
 
-def owners(path: Path, asked: Asked, clock: Clock, tell: Callable[[whole.Problem], None]) -> Iterator[tuple[str, int, str]]:
+def owners(path: Path, asked: Asked, clock: Clock, tell: Callable[[Problem], None]) -> Iterator[tuple[str, int, str]]:
     """(source, record, parser) of every record of a file or folder, in order."""
     for batch in _batches(path, asked, clock, tell):
         names = [""] * len(batch.records)
@@ -51,7 +54,7 @@ def owners(path: Path, asked: Asked, clock: Clock, tell: Callable[[whole.Problem
         yield from zip([batch.source] * len(names), batch.positions.tolist(), names, strict=True)
 
 
-def _batches(path: Path, asked: Asked, clock: Clock, tell: Callable[[whole.Problem], None]) -> Iterator[RawBatch]:
+def _batches(path: Path, asked: Asked, clock: Clock, tell: Callable[[Problem], None]) -> Iterator[RawBatch]:
     if not path.exists():
         raise SourceError("no such file", where=str(path))
     arrival = int(clock.now().timestamp() * 1_000_000)

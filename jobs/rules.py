@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from jobs import rulesets
 if TYPE_CHECKING:
     from detectors.sigma.model import Rule
     from detectors.sigma.ruleset import RuleSet
+    from detectors.sigma.verify import Outcome
     from jobs.runtime import Runtime
 
 LIVE: Final = "LIVE"
@@ -145,6 +146,13 @@ def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool)
     hit, seen = fires(rules, case if isinstance(case, list) else [case])
     ok = hit == wanted
     return CaseResult(rule.stem, str(rule), name, ok=ok, why="" if ok else f"the rule {'fired' if hit else 'did not fire'} on {seen}"[:400])
+
+
+def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:
+    """Rules against raw events with known answers."""
+    from detectors.sigma.verify import verify as run
+
+    return run(cases, root)
 
 
 @dataclass(frozen=True)
