@@ -110,11 +110,14 @@ def next_(
     run: RunId,
     step: Annotated[str, typer.Argument(metavar="[STEP]", help=t("playbook.help_step_id"))] = "",
     value: Values = [],  # noqa: B006
+    add: Annotated[list[str], typer.Option("--add", help=t("playbook.help_add"))] = [],  # noqa: B006
     refresh: Annotated[bool, typer.Option("--refresh", help=t("playbook.help_refresh"))] = False,
 ) -> None:
     """What to do now, with what the logs say."""
     here = runtime()
-    deed = job.next_step(here, run, inputs_of(value), step, refresh=refresh)
+    if value or add:
+        job.set_inputs(here, run, inputs_of(value), inputs_of(add))
+    deed = job.next_step(here, run, step, refresh=refresh)
     if deed is None:
         if OPTIONS.json:
             emit({"run": job.resolve_run(here, run), "step": None})
@@ -157,7 +160,7 @@ def step(
     elif done:
         _deed_out(here, job.done(here, run, step, job.Doing(note, answer, accept)), "done")
     else:
-        next_(run, step, [], refresh=False)
+        next_(run, step, [], [], refresh=False)
 
 
 def _deed_out(here: Any, deed: job.Deed, what: str) -> None:

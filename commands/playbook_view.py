@@ -19,6 +19,8 @@ from jobs.respond_playbook import Answer, Deed, View, fill_commands, fill_letter
 
 ROWS = 15
 """Rows of an answer on the screen; the evidence file holds more."""
+MANY = 5
+"""More values than this in one command: the list is to be read twice."""
 WIDE = 70
 """Characters of a cell on the screen."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -143,6 +145,8 @@ def _command_lines(commands: Sequence[Command], inputs: Mapping[str, Sequence[st
     for command, texts in shown:
         note = say(command.note, lang())
         yield f"  [{t(f'playbook.system_{command.system}')}] {note}".rstrip()
+        if len(texts) > MANY:
+            yield "    " + t("playbook.many", n=len(texts))
         for text in texts:
             yield from _block(text, "      ")
         if command.undo:

@@ -85,7 +85,10 @@ class Wish:
 
 def open_incident(runtime: Runtime, wish: Wish) -> tuple[Incident, bool]:
     """Open an incident: (incident, whether it is new). Opening the same again (first alert or title, T0) finds it."""
-    work = desk(runtime)
+    return settle(lambda: _open(runtime, desk(runtime), wish))
+
+
+def _open(runtime: Runtime, work: Desk, wish: Wish) -> tuple[Incident, bool]:
     alerts = [find_alert(runtime, prefix) for prefix in wish.alerts]
     taken = next((a for a in alerts if a.incident and a.incident != wish.split_from), None)
     if taken:

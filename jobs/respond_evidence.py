@@ -94,14 +94,11 @@ def _verify_zip(archive: zipfile.ZipFile) -> tuple[int, list[Finding]]:
     for name in sorted(names & sums.keys()):
         if _digest(archive, name) != sums[name]:
             found.append(Finding(name, "changed"))
-    bodies = [r["body"] for r in map(orjson.loads, archive.read("records.jsonl").splitlines()) if _is_evidence(r)]
-    key = orjson.loads(archive.read("incident.json"))["id"]
-    found += [Finding(name, "chain") for name in broken_links(key, bodies)]
+    records = [orjson.loads(line) for line in archive.read("records.jsonl").splitlines()]
+    for key in {r["key"] for r in records if r["stream"] == inc.STREAM}:
+        bodies = [r["body"] for r in records if (r["stream"], r["key"], r["type"]) == (inc.STREAM, key, "evidence")]
+        found += [Finding(name, "chain") for name in broken_links(key, bodies)]
     return len(sums), sorted(set(found))
-
-
-def _is_evidence(record: Mapping[str, Any]) -> bool:
-    return bool(record["stream"] == inc.STREAM and record["type"] == "evidence")
 
 
 def _digest(archive: zipfile.ZipFile, name: str) -> str:
@@ -253,13 +250,16 @@ def _contents(runtime: Runtime, incident: Incident) -> Iterator[tuple[str, Itera
     yield "README.txt", [i18n.t("incident.archive_readme", id=incident.id, title=one_line(incident.title), at=iso_local(work.now)).encode()]
     yield "incident.json", [orjson.dumps(to_json(incident, work.now), option=orjson.OPT_INDENT_2) + b"\n"]
     yield "timeline.csv", ["\ufeff".encode(), timeline_csv(incident.timeline).encode()]
-    yield "records.jsonl", [_record_line(r) for r in _records(runtime, incident)]
+    family = [incident, *(get(runtime, key) for key in incident.merged_from)]
+    yield "records.jsonl", [_record_line(r) for member in family for r in _records(runtime, member)]
     yield "alerts.jsonl", [orjson.dumps(alert_fold.to_json(a)) + b"\n" for a in alerts]
     yield "events.jsonl", _event_lines(runtime, sorted({e for a in alerts for e in a.events}))
-    vault = work.vault(incident.id)
-    for item in {e.name: e for e in incident.evidence if e.path}.values():
-        if (vault.folder / item.name).is_file():
-            yield f"evidence/{item.name}", _blocks(vault.folder / item.name)
+    for member in family:
+        vault = work.vault(member.id)
+        place = "evidence" if member is incident else f"evidence/{member.id}"
+        for item in {e.name: e for e in member.evidence if e.path}.values():
+            if (vault.folder / item.name).is_file():
+                yield f"{place}/{item.name}", _blocks(vault.folder / item.name)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

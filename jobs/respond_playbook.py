@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from domain import duties, i18n
 from domain import playbook as pb
@@ -89,7 +89,9 @@ def start(runtime: Runtime, prefix: str, name: str, inputs: Mapping[str, Sequenc
             known, _ = books(runtime)
             raise UsageError("no playbook fits by itself", hint=f"soc playbook start {incident.id} {' | '.join(known)}")
         chosen = fitting[0].book
-    return runner.start(desk(runtime), incident.id, chosen, Path(chosen.origin).read_bytes(), inputs)
+    alerts = [find_alert(runtime, a) for a in incident.alerts[:200]]
+    about = tuple(dict.fromkeys(e for a in alerts for e in a.entities))
+    return runner.start(desk(runtime), incident.id, runner.Beginning(chosen, Path(chosen.origin).read_bytes(), inputs, about))
 
 
 def all_runs(runtime: Runtime, incident: str = "") -> list[Run]:
@@ -113,12 +115,17 @@ def resolve_run(runtime: Runtime, text: str) -> str:
     raise UsageError(f"no run {text}", hint="soc playbook start INCIDENT [PLAYBOOK]")
 
 
-def next_step(runtime: Runtime, text: str, inputs: Mapping[str, Sequence[str]], step: str = "", *, refresh: bool = False) -> Deed | None:
-    """The next step with its questions answered; None when all is finished."""
-    work, run_id = desk(runtime), resolve_run(runtime, text)
-    if inputs:
-        runner.set_inputs(work, run_id, inputs)
-    return runner.look(work, run_id, step, refresh=refresh)
+Inputs: TypeAlias = Mapping[str, Sequence[str]]
+
+
+def set_inputs(runtime: Runtime, text: str, values: Inputs, more: Inputs) -> View:
+    """Replace values of placeholders, or add more to them."""
+    return runner.set_inputs(desk(runtime), resolve_run(runtime, text), values, more)
+
+
+def next_step(runtime: Runtime, text: str, step: str = "", *, refresh: bool = False) -> Deed | None:
+    """The next step (or this one) with its questions answered; None when all is finished."""
+    return runner.look(desk(runtime), resolve_run(runtime, text), step, refresh=refresh)
 
 
 def view(runtime: Runtime, text: str) -> View:

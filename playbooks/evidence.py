@@ -77,6 +77,11 @@ class Vault:
         except OSError as error:
             raise StoreError(f"evidence file cannot be read: {error.strerror}", where=name, hint="soc incident verify") from None
 
+    def holds(self, name: str, sha256: str) -> bool:
+        """Whether the file is there, unchanged."""
+        path = self.folder / plain_name(name)
+        return path.is_file() and sha256_of(path) == sha256
+
     def draw_manifest(self, items: Iterable[Evidence]) -> None:
         """Write SHA256SUMS from the records."""
         lines = {f"{item.sha256}  {item.name}\n" for item in items if item.path}

@@ -6,11 +6,12 @@ State is nothing but records, so a run survives a crash and a change of shift. `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain import duties
 from domain import incident as inc
 from domain import run as runs
+from domain.alert import Entity
 from domain.errors import StoreError, UsageError
 from domain.incident import Change, Incident
 from domain.playbook import Playbook, Step
@@ -18,7 +19,7 @@ from domain.run import Run, StepState
 from playbooks import load
 from playbooks.ask import Answer, ask, document, read_back
 from playbooks.journal import Case, Desk, RunPart, case, run, settle, write
-from playbooks.values import checked, fill_query, from_incident
+from playbooks.values import checked, fill_query, from_entities
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,38 @@ class Deed:
     """A verification failed: the step stays open."""
 
 
-def start(desk: Desk, incident_id: str, book: Playbook, source: bytes, values: Mapping[str, Sequence[str]]) -> tuple[View, bool]:
-    """Begin a playbook, or find it begun: (view, whether it is new). `source`: bytes of the playbook file, kept as evidence."""
-    return settle(lambda: _start(desk, incident_id, book, source, values))
+@dataclass(frozen=True)
+class Beginning:
+    """What a run begins with."""
+
+    book: Playbook
+    source: bytes
+    """Bytes of the playbook file: kept as evidence, so that the run goes on with this version."""
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Inputs that somebody typed."""
+    about: Sequence[Entity] = ()
+    """What the alerts are about: preferred to the other entities of the incident."""
 
 
-def _start(desk: Desk, incident_id: str, book: Playbook, source: bytes, values: Mapping[str, Sequence[str]]) -> tuple[View, bool]:
+def start(desk: Desk, incident_id: str, beginning: Beginning) -> tuple[View, bool]:
+    """Begin a playbook, or find it begun: (view, whether it is new)."""
+    return settle(lambda: _start(desk, incident_id, beginning))
+
+
+def _start(desk: Desk, incident_id: str, beginning: Beginning) -> tuple[View, bool]:
+    book = beginning.book
     seen = case(desk, incident_id)
     run_id = runs.run_id(incident_id, book.id)
-    given = checked(book, values)
+    given = checked(book, beginning.values)
     if desk.store.records.read(runs.STREAM, run_id):
         if given:
             set_inputs(desk, run_id, given)
         return open_run(desk, run_id), False
     if not seen.incident.is_open:
         raise UsageError(f"incident {incident_id} is {seen.incident.status}", hint=f"soc incident status {incident_id} investigating")
-    inputs = {**from_incident(book, seen.incident, desk.own), **given}
-    copy = desk.vault(incident_id).keep(f"playbook-{book.id}.yml", source, at=desk.now, by=desk.actor, note=f"{book.id} v{book.version}")
+    inputs = {**from_entities(book, [beginning.about, seen.incident.entities], desk.own), **given}
+    note = f"{book.id} v{book.version}"
+    copy = desk.vault(incident_id).keep(f"playbook-{book.id}.yml", beginning.source, at=desk.now, by=desk.actor, note=note)
     changes = [] if _kept(seen.incident, copy.sha256) else [inc.evidence_added(copy)]
     begun = inc.step(run_id, book.id, ("", "", "started"))
     write(desk, seen, [*changes, begun], RunPart(run_id, 0, [runs.started(incident_id, book, inputs)]))
@@ -87,12 +103,17 @@ def open_run(desk: Desk, run_id: str) -> View:
     return View(seen, state, load.from_text(data.decode("utf-8"), item.name))
 
 
-def set_inputs(desk: Desk, run_id: str, values: Mapping[str, Sequence[str]]) -> View:
-    """Give values to placeholders; queries of open steps run again with them."""
+def set_inputs(desk: Desk, run_id: str, values: Mapping[str, Sequence[str]], more: Mapping[str, Sequence[str]] | None = None) -> View:
+    """Replace the values of placeholders, or add `more` to them; queries run again with them. What changes nothing is not written."""
 
     def action() -> View:
         view = open_run(desk, run_id)
-        change = runs.inputs_set(checked(view.book, values))
+        wanted = checked(view.book, values)
+        for name, added in checked(view.book, more or {}).items():
+            wanted[name] = tuple(dict.fromkeys([*wanted.get(name, view.run.inputs.get(name, ())), *added]))
+        if all(view.run.inputs.get(name) == given for name, given in wanted.items()):
+            return view
+        change = runs.inputs_set(wanted)
         write(desk, view.case, [], RunPart(run_id, view.run.records, [change]))
         return open_run(desk, run_id)
 
@@ -139,7 +160,7 @@ def answer_all(desk: Desk, view: View, step: Step, *, refresh: bool = False) -> 
     for query in step.queries:
         kept = state.results.get(query.id)
         answer = None
-        if kept and not (refresh or kept.text != fill_query(query.query, view.run.inputs)):
+        if kept and not refresh and kept.text == fill_query(query.query, view.run.inputs) and vault.holds(kept.file, kept.sha256):
             answer = read_back(query, kept, vault.read(kept.file))
         if answer is None:
             answer = ask(desk.store.events, query, view.incident, view.run, desk.now)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from domain.alert import Entity
 from domain.clock import show_local
 from domain.errors import UsageError
 from domain.incident import Incident
@@ -31,15 +32,19 @@ _MAX_VALUES: Final = 50
 """Values of one input: more make a query nobody can read."""
 
 
-def from_incident(playbook: Playbook, incident: Incident, own: Callable[[str], bool] = is_internal) -> dict[str, tuple[str, ...]]:
-    """Inputs filled from the incident's entities, by type; an input without any is absent.
+def from_entities(
+    playbook: Playbook, groups: Sequence[Sequence[Entity]], own: Callable[[str], bool] = is_internal
+) -> dict[str, tuple[str, ...]]:
+    """Inputs filled from entities, by type, each from the first group that has any; an input without any is absent.
 
-    `own` tells the province's addresses, which never fill an input of scope `external`: they must not end on a block list.
+    Groups: what the alerts are about, then what was seen beside it, so that a thousand sprayed users do not end on the list of accounts
+    to lock. `own` tells the province's addresses, which never fill an input of scope `external`: they must not end on a block list.
     """
     found = {}
     for name, spec in playbook.inputs.items():
-        fitting = [e.value for e in incident.entities if e.type == spec.entity and not problem(spec, e.value)]
-        values = [value for value in fitting if _in_scope(spec, value, own)]
+        fitting = ([e.value for e in group if e.type == spec.entity and not problem(spec, e.value)] for group in groups)
+        scoped = ([value for value in values if _in_scope(spec, value, own)] for values in fitting)
+        values = next((values for values in scoped if values), [])
         if values:
             found[name] = tuple(dict.fromkeys(values))[:_MAX_VALUES]
     return found

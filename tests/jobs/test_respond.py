@@ -171,7 +171,7 @@ def _exported(runtime: Runtime, tmp_path: Path) -> tuple[Path, str]:
     proof.write_bytes(bytes(range(256)) * 100)
     respond_evidence.add(runtime, made.id, [proof, proof], "ảnh")
     respond_playbook.start(runtime, made.id, "PB04", {})
-    respond_playbook.next_step(runtime, made.id, {}, "N1")
+    respond_playbook.next_step(runtime, made.id, "N1")
     respond.note(runtime, made.id, "=1+1")
     path, _ = respond_evidence.export(runtime, made.id, tmp_path)
     return path, made.id
@@ -191,6 +191,21 @@ def test_export_verifies_with_sha256sum_alone(runtime: Runtime, tmp_path: Path) 
     assert json.loads((tmp_path / "out" / "incident.json").read_bytes())["id"] == key
     with pytest.raises(UsageError, match="the file exists already"):
         respond_evidence.export(runtime, key, tmp_path)
+
+
+def test_evidence_of_merged_incidents_goes_along(runtime: Runtime, tmp_path: Path) -> None:
+    target, _ = respond.open_incident(runtime, respond.Wish(title="one"))
+    source, _ = respond.open_incident(runtime, respond.Wish(title="two"))
+    proof = tmp_path / "proof.txt"
+    proof.write_text("x")
+    for key in (target.id, source.id):
+        respond_evidence.add(runtime, key, [proof], "")
+    respond.merge(runtime, target.id, [source.id])
+    path, _ = respond_evidence.export(runtime, target.id, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        kept = sorted(name for name in archive.namelist() if "proof" in name)
+    assert {name.rpartition("/")[0] for name in kept} == {"evidence", f"evidence/{source.id}"}
+    assert respond_evidence.verify_archive(path)[1] == []
 
 
 def test_a_changed_archive_is_found_out(runtime: Runtime, tmp_path: Path) -> None:

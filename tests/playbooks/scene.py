@@ -76,7 +76,7 @@ def desk(store: Store, folder: Path, actor: str = "lan", now: datetime = NOW) ->
 def begin(work: Desk, name: str = "PB04") -> str:
     """Start a shipped playbook on the case; returns the run id."""
     book = load.load_all()[0][name]
-    view, _ = runner.start(work, CASE, book, Path(book.origin).read_bytes(), {})
+    view, _ = runner.start(work, CASE, runner.Beginning(book, Path(book.origin).read_bytes()))
     return view.run.id
 
 

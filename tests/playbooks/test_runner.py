@@ -78,6 +78,21 @@ def test_answers_are_not_asked_again_unless_wanted_or_inputs_changed(store: Stor
     assert narrower.answers[0].count == 21
 
 
+def test_an_answer_whose_file_was_changed_is_asked_again(store: Store, tmp_path: Path) -> None:
+    work = desk(store, tmp_path)
+    run_id = begin(work)
+    first = runner.look(work, run_id, "N1")
+    assert first is not None
+    assert first.answers[0].result is not None
+    kept = tmp_path / "evidence" / CASE / first.answers[0].result.file
+    kept.chmod(0o600)
+    kept.write_bytes(kept.read_bytes().replace(b'"count": 25', b'"count": 0'))
+    again = runner.look(desk(store, tmp_path, now=NOW + timedelta(minutes=1)), run_id, "N1")
+    assert again is not None
+    assert again.answers[0].count == 25
+    assert [kind for _, kind in work.vault(CASE).verify(case(work, CASE).incident.evidence)] == ["size"]
+
+
 def test_doing_a_step_takes_the_proposed_answer_and_classifies(store: Store, tmp_path: Path) -> None:
     work = desk(store, tmp_path)
     run_id = begin(work)
@@ -217,7 +232,7 @@ def test_a_run_keeps_the_playbook_it_began_with(store: Store, tmp_path: Path) ->
     source = Path(book.origin).read_bytes()
     work = desk(store, tmp_path)
     changed = load.from_text(source.decode().replace("version: 1", "version: 7"), "x.yml")
-    view, new = runner.start(work, CASE, changed, source.replace(b"version: 1", b"version: 7"), {})
+    view, new = runner.start(work, CASE, runner.Beginning(changed, source.replace(b"version: 1", b"version: 7")))
     assert (new, view.book.version) == (True, 7)
     assert runner.open_run(work, view.run.id).book.version == 7
 

@@ -19,7 +19,7 @@ from domain.registers import Asset, Registers
 from domain.run import Run, StepState
 from domain.text import nfc
 from playbooks import load
-from playbooks.values import QUOTES, absent, checked, fill_commands, fill_letter, fill_query, from_incident, undo_commands, window
+from playbooks.values import QUOTES, absent, checked, fill_commands, fill_letter, fill_query, from_entities, undo_commands, window
 from tests.playbooks.scene import ATTACKER, ATTACKER6, CASE, NOW, SERVER, T0, entities
 
 BOOK = load.load_all()[0]["PB04"]
@@ -66,9 +66,16 @@ def test_optional_inputs() -> None:
 
 def test_own_addresses_never_reach_a_block_list() -> None:
     own = Registers(assets=(Asset(id="a", name="DVC", addresses=("198.51.100.0/24",)),)).is_own
-    values = from_incident(BOOK, incident(Entity("ip", "198.51.100.10"), Entity("ip", "fd00::1"), Entity("ip", "no address")), own)
+    values = from_entities(BOOK, [(), incident(Entity("ip", "198.51.100.10"), Entity("ip", "fd00::1"), Entity("ip", "no address")).entities], own)
     assert values["source_ip"] == (ATTACKER, ATTACKER6)
     assert values["server_ip"] == (SERVER, "198.51.100.10", "fd00::1")
+
+
+def test_what_the_alerts_are_about_comes_before_what_was_seen_beside_it() -> None:
+    sprayed = [Entity("user", f"u{n}") for n in range(500)]
+    values = from_entities(BOOK, [(Entity("user", "lan"),), [Entity("user", "lan"), *sprayed, Entity("host", "web1")]])
+    assert values["user"] == ("lan",), "only the account that was entered is to be locked"
+    assert values["host"] == ("web1",)
 
 
 def test_values_that_people_type_are_checked() -> None:
