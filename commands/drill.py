@@ -110,7 +110,7 @@ def _result(result: dict[str, Any], form: str = "table") -> None:
         emit(result)
     else:
         rows = [_row(r) for r in sorted((*result["found"], *result["missed"]), key=lambda r: (r["attack"], r["from"]))]
-        show([t("drill.attack"), t("drill.step"), t("drill.began"), t("drill.after"), t("drill.by")], rows, form)
+        show([t("drill.attack"), t("drill.step"), t("drill.began"), t("drill.after"), t("drill.taken"), t("drill.by")], rows, form)
         say(t("drill.summary", found=len(result["found"]), missed=len(result["missed"]), outside=len(result["outside"])))
     if result["missed"]:
         raise typer.Exit(1)
@@ -119,5 +119,10 @@ def _result(result: dict[str, Any], form: str = "table") -> None:
 def _row(step: dict[str, Any]) -> tuple[object, ...]:
     began = show_local(datetime.fromisoformat(step["from"]))
     if "seconds" not in step:
-        return step["attack"], step["step"], began, t("drill.missed"), ""
-    return step["attack"], step["step"], began, t("drill.minutes", n=round(step["seconds"] / 60)), f"{step['title']} ({step['rule']})"
+        return step["attack"], step["step"], began, t("drill.missed"), "", ""
+    taken = _minutes(step["taken_seconds"]) if "taken_seconds" in step else t("drill.open")
+    return step["attack"], step["step"], began, _minutes(step["seconds"]), taken, f"{step['title']} ({step['rule']})"
+
+
+def _minutes(seconds: float) -> str:
+    return t("drill.minutes", n=round(seconds / 60))

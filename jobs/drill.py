@@ -138,11 +138,11 @@ def report(result: answers.Result) -> dict[str, Any]:
 
 
 def _step(step: answers.KeyStep, seen: Sequence[Alert]) -> dict[str, Any]:
+    """A step; when found: after how many seconds an alert was raised, after how many more somebody took one of its alerts."""
     row: dict[str, Any] = {"attack": step.attack, "step": step.step, "from": iso_local(step.start), "to": iso_local(step.end)}
     if seen:
-        first = seen[0]
+        first, taken = seen[0], min((a.acked_at for a in seen if a.acked_at), default=None)
         row |= {"detected": iso_local(first.opened_at), "seconds": round((first.opened_at - step.start).total_seconds(), 3)}
-        row |= {"acknowledged": iso_local(first.acked_at) if first.acked_at else None, "alert": first.id, "rule": first.rule.id}
-        row["title"] = first.rule.title
-        row["alerts"] = [a.id for a in seen]
+        row |= {"taken": iso_local(taken), "taken_seconds": round((taken - first.opened_at).total_seconds(), 3)} if taken else {}
+        row |= {"alert": first.id, "rule": first.rule.id, "title": first.rule.title, "alerts": [a.id for a in seen]}
     return row

@@ -39,9 +39,9 @@ class _Scene:
         return self.now
 
     def step(self, name: str, events: Sequence[Event], *more: tuple[str, str]) -> Step:
-        """A step on the server: about it under both names, its source, and `more`."""
+        """A step on the server: about it under both names, and `more`."""
         host = self.server.name
-        own: tuple[Entity, ...] = entities(("host", host), ("host", f"{host}.{self.world.domain}"), ("source", self.server.source))
+        own: tuple[Entity, ...] = entities(("host", host), ("host", f"{host}.{self.world.domain}"))
         return Step(name, tuple(events), (*own, *entities(*more)))
 
     @property
@@ -85,7 +85,7 @@ def _on_windows(scene: _Scene) -> list[Step]:
     scene.pause()
     command, service = rng.choice(scene.kind["stop"])
     stopped = [*_command(scene, command), windows.service(scene.now + 0.6, where, service, "stopped")]
-    steps.append(scene.step("logging-stopped", stopped))
+    steps.append(scene.step("logging-stopped", stopped, ("source", scene.server.source)))
     return steps
 
 
@@ -145,14 +145,14 @@ def _on_linux(scene: _Scene) -> list[Step]:
     ended = [("DAEMON_END", "op=terminate auid=1007 uid=0 ses=3 pid=1 subj=unconfined res=success")]
     stopped += linux.audit(scene.now + 0.4, server, ended, rng.randrange(10**5, 10**7))
     stopped.append(linux.syslog(scene.now + 0.5, server, "systemd[1]", "Stopped auditd.service - Security Auditing Service."))
-    steps.append(scene.step("logging-stopped", stopped))
+    steps.append(scene.step("logging-stopped", stopped, ("source", scene.server.source)))
     scene.pause()
     steps.append(scene.step("log-cleared", _sudo(scene, rng.choice(kind["clear"]))))
     scene.pause()
     quiet = _sudo(scene, rng.choice(kind["quiet"]))[:2]
     quiet.append(linux.syslog(scene.now + 0.1, server, "systemd[1]", "Stopping rsyslog.service - System Logging Service..."))
     quiet.append(linux.syslog(scene.now + 0.12, server, "rsyslogd", f"{_rsyslog(655)} exiting on signal 15."))
-    steps.append(scene.step("relay-stopped", quiet))
+    steps.append(scene.step("relay-stopped", quiet, ("source", server.source)))
     return steps
 
 
