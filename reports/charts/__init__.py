@@ -31,21 +31,28 @@ _DARK: Final = 0.6
 _DIGITS: Final = 26
 """Units that the number in a cell needs."""
 DASHES: Final = ("", "7 4", "2 3", "10 3 2 3", "1 4", "12 6")
-FILLS: Final = ("#3a3a3a", "url(#p1)", "url(#p2)", "url(#p3)", "#ffffff")
 GREYS: Final = ("#1f1f1f", "#6b6b6b", "#9a9a9a", "#c4c4c4", "#e2e2e2", "#ffffff")
 
 
-def svg(chart: Chart) -> str:
-    """The drawing, with title and description for those who cannot see it. Texts are made harmless and drawable."""
+def svg(chart: Chart, name: str = "c") -> str:
+    """The drawing, with title and description for those who cannot see it. Texts are made harmless and drawable.
+
+    name: in front of the ids within the drawing, when several stand in one page.
+    """
     chart = map_text(chart, lambda text: drawable(one_line(text, 200)))
     draw = {"lines": _lines, "bars": _bars, "heat": _heat}[chart.kind]
-    return _environment().get_template("chart.svg.j2").render(chart=chart, font=PDF_FONT, width=WIDTH, **draw(chart))
+    template = _environment().get_template("chart.svg.j2")
+    return template.render(chart=chart, name=name, fills=_fills(name), font=PDF_FONT, width=WIDTH, **draw(chart))
 
 
 @cache
 def _environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent)
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _fills(name: str) -> tuple[str, ...]:
+    return ("#3a3a3a", *(f"url(#{name}-{i})" for i in (1, 2, 3)), "#ffffff")
 
 
 def scale(highest: float) -> tuple[float, ...]:
@@ -98,7 +105,7 @@ def _lines(chart: Chart) -> dict[str, Any]:
         points = [(_x(i, axes["slot"]), _y(v, axes["top_mark"])) if v is not None else None for i, v in enumerate(series.values)]
         runs = [run for run in _runs(points) if run]
         paths.append({"dash": DASHES[index % len(DASHES)], "grey": GREYS[min(index, 2)], "runs": runs})
-    return {**axes, "paths": paths, "bars": [], "cells": [], "dashes": DASHES, "fills": FILLS}
+    return {**axes, "paths": paths, "bars": [], "cells": [], "dashes": DASHES}
 
 
 def _runs(points: Sequence[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
@@ -128,7 +135,7 @@ def _bars(chart: Chart) -> dict[str, Any]:
         shown = number_text(total) if total is None or axes["slot"] >= _LABEL else ""
         place = {"x": x, "left": round(x - width / 2, 1), "width": round(width, 1), "top": _y(base, axes["top_mark"])}
         bars.append({**place, "parts": parts, "text": shown})
-    return {**axes, "bars": bars, "paths": [], "cells": [], "dashes": DASHES, "fills": FILLS}
+    return {**axes, "bars": bars, "paths": [], "cells": [], "dashes": DASHES}
 
 
 def _total(values: Sequence[float | None]) -> float | None:
@@ -155,5 +162,5 @@ def _heat(chart: Chart) -> dict[str, Any]:
         "height": floor + 30, "left": _NAMES, "right": WIDTH - _RIGHT, "floor": floor, "top": _TOP, "ticks": [], "legend": [],
         "labels": [(round(_NAMES + slot * (i + 0.5), 1), name) for i, name in enumerate(chart.labels) if i % every == 0],
         "rows": [(_TOP + i * _ROW + 16, one_line(s.name, 26)) for i, s in enumerate(chart.series)],
-        "cells": cells, "paths": [], "bars": [], "dashes": DASHES, "fills": FILLS, "unknown": UNKNOWN,
+        "cells": cells, "paths": [], "bars": [], "dashes": DASHES, "unknown": UNKNOWN,
     }  # fmt: skip

@@ -22,7 +22,7 @@ def render(document: Document) -> bytes:
     """The page, UTF-8."""
     style = (_FOLDER / "document.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    blocks = [as_data(b, _extra(b)) for b in document.blocks]
+    blocks = [as_data(b, _extra(b, i)) for i, b in enumerate(document.blocks)]
     page = _environment().get_template("document.html.j2")
     return page.render(d=document, blocks=blocks, style=Markup(style), digest=digest).encode()  # noqa: S704  our own style sheet
 
@@ -32,9 +32,9 @@ def _environment() -> Environment:
     return Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def _extra(block: Any) -> dict[str, Any]:
+def _extra(block: Any, number: int) -> dict[str, Any]:
     if isinstance(block, Chart):
-        return {"svg": Markup(charts.svg(block))}  # noqa: S704  drawn by an escaping template
+        return {"svg": Markup(charts.svg(block, f"c{number}"))}  # noqa: S704  drawn by an escaping template
     if isinstance(block, Letterhead):
         return {"superior": [caps(x) for x in block.superior], "agency": [caps(x) for x in block.agency]}
     if isinstance(block, Title):

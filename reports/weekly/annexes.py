@@ -16,6 +16,8 @@ from reports.weekly.gather import Weekly
 _PER_RULE: Final = 3
 _MOST: Final = 60
 _EXCERPT: Final = 240
+_QUERY: Final = 300
+"""Characters of a query in print; the record of the document holds all of it."""
 
 
 def annexes(facts: Weekly) -> Iterator[Block]:
@@ -63,7 +65,7 @@ def figures(found: tuple[Figure, ...]) -> Iterator[Block]:
     )  # fmt: skip
     rows = tuple(
         (
-            vi(f"figure_{f.name}"), f.query, ", ".join(f.by) + (f" / {f.every}" if f.every else ""),
+            vi(f"figure_{f.name}"), one_line(f.query, _QUERY), ", ".join(f.by) + (f" / {f.every}" if f.every else ""),
             f"{moment(f.window.start)} – {moment(f.window.end)}", number_text(f.result),
         )
         for f in found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from domain.alert_fold import fold_all
 from domain.incident import STREAM as INCIDENTS
 from domain.incident import Incident, fold
 from domain.periods import Period
-from domain.query import Query, Test, all_of
+from domain.query import Not, Query, Test, all_of
 from domain.registers import parse_address
 from reports.attacks import Attacks, attacks_of, sample
 from reports.base import Order
@@ -23,6 +23,8 @@ WORTH: Final = ("medium", "high", "critical")
 """Levels that the lists of the attacked and the attackers tell of."""
 CHANGES: Final = ("configuration", "iam")
 """`event.category` of changes in the monitored systems."""
+REAL: Final = Not(Test("thapcanh.exercise", "eq", (True,)))
+"""Exercises are not counted."""
 _CHANGED: Final = ("host.name", "observer.name", "event.action")
 BLOCKED: Final = ("block", "blocked", "deny", "denied", "drop", "dropped", "reject", "rejected", "reset", "refused", "quarantined")
 """`event.action` of devices that stopped something."""
@@ -72,21 +74,32 @@ def gather(store: Store, order: Order) -> Weekly:
     events = sample(store.events, worth)
     attacks = attacks_of([f for f in worth if f.alert.status != "silenced"], events, order.registers)
     changes = _changes(store.events, period)
-    figures = (
-        Figure("events", "*", period.window, ("thapcanh.source",), "1h", sum(s.events or 0 for s in sources)),
-        Figure("alerts", f"records {ALERTS}: opened, hits (last)", period.window, ("alert.id",), "", len(facts)),
-        Figure("changes", f"event.category:({' or '.join(CHANGES)})", period.window, _CHANGED, "", sum(c.count for c in changes)),
-        Figure("blocked", "source.ip:(…)", period.window, ("source.ip", "event.action")),
-        Figure("incidents", f"records {INCIDENTS}: opened (t0)", period.window, ("incident.id",)),
-    )  # fmt: skip
     blocked = _blocked(store.events, period, attacks.attackers)
     incidents = _incidents(store.records, period)
-    return Weekly(period, order.now, sources, facts, exercises, attacks, events, blocked, changes, incidents, figures)
+    made = Weekly(period, order.now, sources, facts, exercises, attacks, events, blocked, changes, incidents)
+    return replace(made, figures=_figures(made))
+
+
+def _figures(made: Weekly) -> tuple[Figure, ...]:
+    """How each figure came about, in the grammar of `soc search` where it is a query."""
+    real, window = "not thapcanh.exercise:true", made.period.window
+    changed = " or ".join(f"event.category:{name}" for name in CHANGES)
+    found = [
+        Figure("events", real, window, ("thapcanh.source",), "1h", sum(s.events or 0 for s in made.sources)),
+        Figure("alerts", f"records {ALERTS}: opened, hits (last)", window, ("alert.id",), "", len(made.alerts)),
+        Figure("changes", f"{real} and ({changed})", window, _CHANGED, "", sum(c.count for c in made.changes)),
+        Figure("incidents", f"records {INCIDENTS}: opened (t0)", window, ("incident.id",), "", len(made.incidents)),
+    ]
+    addresses = " or ".join(f'source.ip:"{a}"' for a in sorted(made.attacks.attackers) if parse_address(a))
+    if addresses:
+        seen = sum(total for _, total in made.blocked.values())
+        found.append(Figure("blocked", f"{real} and ({addresses})", window, ("source.ip", "event.action"), "", seen))
+    return tuple(found)
 
 
 def _hourly(events: EventStore, period: Period) -> list[Bucket]:
     by = ("thapcanh.source",)
-    rows = _rows(events, Query(window=period.window), by, "1h")
+    rows = _rows(events, Query(REAL, period.window), by, "1h")
     return [Bucket(r[by[0]] or "", r["bucket"], r["count"], r["first"], r["last"]) for r in rows]
 
 
@@ -103,7 +116,7 @@ def _alerts(records: RecordStore, period: Period) -> tuple[tuple[AlertFact, ...]
 
 
 def _changes(events: EventStore, period: Period) -> tuple[Change, ...]:
-    query = Query(all_of(Test("event.category", "eq", CHANGES)), period.window)
+    query = Query(all_of(REAL, Test("event.category", "eq", CHANGES)), period.window)
     rows = _rows(events, query, _CHANGED)
     where = [r["host.name"] or r["observer.name"] or "" for r in rows]
     return tuple(Change(w, r["event.action"] or "", r["count"], r["first"], r["last"]) for w, r in zip(where, rows, strict=True))
@@ -113,7 +126,7 @@ def _blocked(events: EventStore, period: Period, attackers: Iterable[str]) -> di
     addresses = tuple(sorted(a for a in attackers if parse_address(a)))
     out: dict[str, tuple[int, int]] = {}
     if addresses:
-        for r in _rows(events, Query(Test("source.ip", "eq", addresses), period.window), ("source.ip", "event.action")):
+        for r in _rows(events, Query(all_of(REAL, Test("source.ip", "eq", addresses)), period.window), ("source.ip", "event.action")):
             stopped, total = out.get(r["source.ip"], (0, 0))
             stops = str(r["event.action"] or "").lower() in BLOCKED
             out[r["source.ip"]] = (stopped + (r["count"] if stops else 0), total + r["count"])

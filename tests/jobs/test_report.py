@@ -13,6 +13,10 @@ from subprocess import CompletedProcess
 import docx
 import pytest
 
+from domain.alert import Entity
+from domain.grammar import parse
+from domain.query import Query
+from domain.window import TimeWindow
 from jobs.registers import EXAMPLE
 from store import open_store
 from store.base import Record
@@ -117,6 +121,13 @@ def test_the_record_keeps_files_queries_window_rules_and_gaps(week: Path, report
     assert (record.body["from"], record.body["to"]) == ("2026-11-16T00:00:00.000+07:00", "2026-11-23T00:00:00.000+07:00")
     figures = {q["figure"]: q for q in record.body["queries"]}  # type: ignore[attr-defined]
     assert figures["events"]["result"] == 1028
+    assert figures["blocked"]["result"] == 25
+    queries = [q["query"] for q in figures.values() if not q["query"].startswith("records ")]
+    assert len(queries) == 3
+    store = open_store(f"file:{week / 'data'}", {})
+    window = TimeWindow(seed.MONDAY, seed.MONDAY + timedelta(days=7))
+    assert [store.events.count(Query(parse(q), window)) for q in queries] == [1028, 4, 25]
+    store.close()
     assert {g["source"] for g in record.body["gaps"]} == {"dc01", "dvc-web01"}  # type: ignore[attr-defined]
     assert record.body["rule_count"] == 2
     assert len(str(record.body["rules"])) == 64
@@ -253,7 +264,9 @@ def test_the_regime_of_t0_chooses_the_notice(week: Path, report: Run) -> None:
 
 def test_the_letter_of_the_new_regime_fits_one_page(week: Path, report: Run) -> None:
     answers = week / "a.yml"
-    answers.write_text("proposals: Đề nghị hỗ trợ phân tích mã độc.\nlevel_reason: Hệ thống cấp độ 3, tài khoản quản trị bị chiếm.\n", encoding="utf-8")
+    answers.write_text(
+        "proposals: Đề nghị hỗ trợ phân tích mã độc.\nlevel_reason: Hệ thống cấp độ 3, tài khoản quản trị bị chiếm.\n", encoding="utf-8"
+    )
     report("notice", "--incident", "SC-20261117", "--format", "pdf", "--answers", str(answers))
     pages = pdf_text(next((week / "documents").glob("notice-*.pdf")).read_bytes()).split("\f")
     assert [bool(p.strip()) for p in pages] == [True, False]
@@ -304,6 +317,23 @@ def test_answers_with_internal_addresses_do_not_leak_either(week: Path, report: 
         assert not {"192.168.7.7", "fe80::1", "10.9.8.7"} & set(text.replace(":445", " ").split())
         assert "192.168" not in text
         assert "fe80" not in text
+
+
+def test_exercises_are_not_counted(week: Path, report: Run) -> None:
+    store = open_store(f"file:{week / 'data'}", {})
+    start = seed.MONDAY + timedelta(hours=50)
+    sides = {"source__ip": "203.0.113.99", "destination__ip": "10.20.10.10", "thapcanh__exercise": True}
+    ids = seed.store_events(store, [seed.event("fw-dt", start + timedelta(seconds=i), **sides) for i in range(9)])
+    seed.alert(store, "Diễn tập", ids, [Entity("ip", "203.0.113.99")], exercise=True, at=start)
+    seed.incident(store, start, title="Diễn tập", exercise=True)
+    store.close()
+    report("weekly", "--format", "md")
+    text = _markdown(week)
+    assert "203.0.113.99" not in text
+    assert "fw-dt" not in text
+    assert "Tổng số sự kiện thu nhận: 1.028." in text
+    assert "1 cảnh báo diễn tập không tính vào số liệu" in text
+    assert "| Diễn tập |" not in text
 
 
 def test_hostile_logs_make_no_format_fail(province: Path, report: Run) -> None:

@@ -40,7 +40,7 @@ def test_series_differ_without_colour() -> None:
     lines = _draw("lines", Series("a", (1, 2, 3, 4)), Series("b", (4, 3, 2, 1)))
     assert len({p.get("stroke-dasharray") for p in lines.iter(f"{NS}polyline")}) == 2
     bars = _draw("bars", Series("a", (1, 2, 3, 4)), Series("b", (4, 3, 2, 1)))
-    assert {"#3a3a3a", "url(#p1)"} <= {r.get("fill") for r in bars.iter(f"{NS}rect")}
+    assert {"#3a3a3a", "url(#c-1)"} <= {r.get("fill") for r in bars.iter(f"{NS}rect")}
 
 
 def test_text_cannot_become_markup() -> None:

@@ -144,6 +144,8 @@ def test_html_loads_nothing_and_runs_nothing() -> None:
     assert not any(name.startswith("on") or name == "style" for name, _ in tags.attributes)
     assert not any(name in ("src", "href", "action") for name, _ in tags.attributes)
     assert any("default-src 'none'" in (value or "") for _, value in tags.attributes)
+    ids = [value for name, value in tags.attributes if name == "id"]
+    assert len(ids) == len(set(ids)) > 0
 
 
 def test_markdown_is_inert() -> None:
