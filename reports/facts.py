@@ -167,13 +167,17 @@ def day_totals(sources: Sequence[SourceFact], days: int) -> tuple[int | None, ..
     return tuple(out)
 
 
-def alerts_of(records: Iterable[RecordLike], alerts: Mapping[str, Alert], period: Period) -> tuple[AlertFact, ...]:
-    """Alerts of which something happened in the period, gravest and busiest first. A record counts where its last event lies."""
+def counts_of(records: Iterable[RecordLike], window: TimeWindow) -> dict[str, int]:
+    """Events per alert within the window; a record counts where its last event lies."""
     counts: dict[str, int] = {}
-    window = period.window
     for record in records:
         if record.type in ("opened", "hits") and datetime.fromisoformat(record.body["last"]) in window:
             counts[record.key] = counts.get(record.key, 0) + int(record.body["count"])
+    return counts
+
+
+def alerts_of(counts: Mapping[str, int], alerts: Mapping[str, Alert], period: Period) -> tuple[AlertFact, ...]:
+    """Alerts of which something happened in the period, gravest and busiest first."""
     facts = [AlertFact(alerts[key], count, _day(alerts[key], period)) for key, count in counts.items() if key in alerts]
     return tuple(sorted(facts, key=lambda f: (-severity.rank(f.alert.rule.level), -f.count, f.alert.first, f.alert.id)))
 

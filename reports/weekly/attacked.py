@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
 from domain import severity
@@ -24,7 +25,7 @@ _NAMES: Final = 3
 def victims(facts: Weekly, registers: Registers) -> Iterator[Block]:
     """2. Attacked objects that need attention."""
     seen = ranked(facts.attacks.victims)
-    rows = tuple(_victim(s, registers) for s in seen[:MOST])
+    rows = tuple(_victim(s, registers, facts.now) for s in seen[:MOST])
     columns = (
         Column(vi("col_address"), 20), Column(vi("col_service"), 27), Column(vi("col_when"), 23, "center"),
         Column(vi("col_times"), 11, "right"), Column(vi("col_level"), 13, "center"),
@@ -35,16 +36,23 @@ def victims(facts: Weekly, registers: Registers) -> Iterator[Block]:
         yield Paragraph(vi("victims_note", levels=", ".join(level(n) for n in WORTH)), style="note")
 
 
-def _victim(seen: Seen, registers: Registers) -> tuple[str, ...]:
-    at = seen.last
-    asset = registers.asset_of(seen.key, at)
-    unit = registers.unit_of(seen.key, at)
+def _victim(seen: Seen, registers: Registers, now: datetime) -> tuple[str, ...]:
+    asset = registers.asset_of(seen.key, seen.last)
     parts = [asset.description or asset.name] if asset else []
-    about = ", ".join(parts + ([unit.name] if unit else [])) or vi("not_registered")
+    about = ", ".join(parts + unit_names(seen, registers, now)) or vi("not_registered")
     name = seen.key
     if asset and parse_address(seen.key) is None and asset.addresses:
         name = f"{asset.addresses[0]} ({seen.key})"
     return one_line(name, 80), about, span(seen.first, seen.last), number_text(seen.count), level(seen.level)
+
+
+def unit_names(seen: Seen, registers: Registers, now: datetime) -> list[str]:
+    """The unit at that time; when it has been reorganised since, with what it is now."""
+    unit = registers.unit_of(seen.key, seen.last)
+    if unit is None or unit.valid(now):
+        return [unit.name] if unit else []
+    heirs = ", ".join(u.name for u in registers.units_at(unit.code, now))
+    return [vi("unit_now", old=unit.name, new=heirs) if heirs else vi("unit_gone", old=unit.name)]
 
 
 def techniques(facts: Weekly) -> Iterator[Block]:
@@ -98,8 +106,7 @@ def attackers(facts: Weekly, registers: Registers) -> Iterator[Block]:
 
 
 def _attacker(seen: Seen, facts: Weekly, registers: Registers) -> tuple[str, ...]:
-    unit = registers.unit_of(seen.key, seen.last)
-    origin = vi(f"origin_{where(seen.key)}") + (f", {unit.name}" if unit else "")
+    origin = ", ".join([vi(f"origin_{where(seen.key)}"), *unit_names(seen, registers, facts.now)])
     targets = [one_line(t, 50) for t in seen.others]
     shown = ", ".join(targets[:_NAMES]) + (f" {vi('and_more', n=len(targets) - _NAMES)}" if len(targets) > _NAMES else "")
     times = moment(seen.first) if seen.first == seen.last else span(seen.first, seen.last)

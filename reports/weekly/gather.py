@@ -16,7 +16,7 @@ from domain.query import Not, Query, Test, all_of
 from domain.registers import parse_address
 from reports.attacks import Attacks, attacks_of, sample
 from reports.base import Order
-from reports.facts import AlertFact, Bucket, Figure, SourceFact, alerts_of, sources_of
+from reports.facts import AlertFact, Bucket, Figure, SourceFact, alerts_of, counts_of, sources_of
 from store.base import EventStore, RecordStore, Store
 
 WORTH: Final = ("medium", "high", "critical")
@@ -61,6 +61,12 @@ class Weekly:
     incidents: tuple[Incident, ...]
     figures: tuple[Figure, ...] = field(default=())
 
+    @property
+    def total(self) -> int | None:
+        """Events of all sources; None when there was none at all: then nothing is known of the period."""
+        known = [s.events for s in self.sources if s.events is not None]
+        return sum(known) if known else None
+
 
 def gather(store: Store, order: Order) -> Weekly:
     """Ask the store."""
@@ -85,7 +91,7 @@ def _figures(made: Weekly) -> tuple[Figure, ...]:
     real, window = "not thapcanh.exercise:true", made.period.window
     changed = " or ".join(f"event.category:{name}" for name in CHANGES)
     found = [
-        Figure("events", real, window, ("thapcanh.source",), "1h", sum(s.events or 0 for s in made.sources)),
+        Figure("events", real, window, ("thapcanh.source",), "1h", made.total),
         Figure("alerts", f"records {ALERTS}: opened, hits (last)", window, ("alert.id",), "", len(made.alerts)),
         Figure("changes", f"{real} and ({changed})", window, _CHANGED, "", sum(c.count for c in made.changes)),
         Figure("incidents", f"records {INCIDENTS}: opened (t0)", window, ("incident.id",), "", len(made.incidents)),
@@ -109,8 +115,8 @@ def _rows(events: EventStore, query: Query, by: Sequence[str], every: str = "") 
 
 
 def _alerts(records: RecordStore, period: Period) -> tuple[tuple[AlertFact, ...], int]:
-    stored = list(records.find(ALERTS))
-    facts = alerts_of(stored, fold_all(stored), period)
+    counts = counts_of(records.find(ALERTS), period.window)
+    facts = alerts_of(counts, fold_all(records.find(ALERTS, keys=tuple(counts))) if counts else {}, period)
     real = tuple(f for f in facts if not f.alert.exercise)
     return real, len(facts) - len(real)
 

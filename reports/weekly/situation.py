@@ -25,10 +25,9 @@ def sources(facts: Weekly) -> Iterator[Block]:
     """I. Log sources: what sent, what was silent."""
     silent = [s for s in facts.sources if s.events is None]
     gaps = [s for s in facts.sources if s.gaps]
-    total = sum(s.events for s in facts.sources if s.events is not None) if len(silent) < len(facts.sources) else None
     yield Paragraph(
         vi("sources_sum", n=number_text(len(facts.sources)), active=number_text(len(facts.sources) - len(silent)),
-           silent=number_text(len(silent)), gaps=number_text(len(gaps)), events=number_text(total))
+           silent=number_text(len(silent)), gaps=number_text(len(gaps)), events=number_text(facts.total))
     )  # fmt: skip
     columns = (
         Column(vi("col_source"), 24), Column(vi("col_events"), 15, "right"), Column(vi("col_last"), 17, "center"),
@@ -81,14 +80,15 @@ def changes(facts: Weekly) -> Iterator[Block]:
 def alerts(facts: Weekly) -> Iterator[Block]:
     """III. Alerts by level."""
     shown = [f for f in facts.alerts if f.alert.status != "silenced"]
-    hidden = len(facts.alerts) - len(shown)
-    yield Paragraph(vi("alerts_sum", n=number_text(len(shown)), silenced=number_text(hidden), exercises=number_text(facts.exercises)))
+    hidden, blind = len(facts.alerts) - len(shown), facts.total is None and not facts.alerts
+    yield Paragraph(vi("alerts_sum", n=number_text(None if blind else len(shown)), silenced=number_text(hidden), exercises=number_text(facts.exercises)))
     rows = []
     for name in reversed(LEVELS):
         same = [f.alert for f in shown if f.alert.rule.level == name]
         real = sum(a.verdict == "true_positive" for a in same)
         wrong = sum(a.verdict in ("false_positive", "benign") for a in same)
-        rows.append((level(name), *map(number_text, (len(same), real, wrong, sum(a.is_open for a in same)))))
+        counts = (len(same), real, wrong, sum(a.is_open for a in same))
+        rows.append((level(name), *(number_text(None if blind else n) for n in counts)))
     columns = (
         Column(vi("col_level"), 28), Column(vi("col_alerts"), 18, "right"), Column(vi("col_real"), 18, "right"),
         Column(vi("col_wrong"), 18, "right"), Column(vi("col_open"), 18, "right"),

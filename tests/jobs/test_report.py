@@ -101,6 +101,8 @@ def test_an_empty_week_still_has_all_five_items(province: Path, report: Run) -> 
     assert [text.count(f"### {n}\\. ") for n in range(1, 6)] == [1] * 5
     assert text.count("Không phát hiện.") == 4
     assert "Không phát hiện sự cố trong kỳ." in text
+    assert "Trong kỳ có – cảnh báo" in text
+    assert "| Nghiêm trọng | – | – | – | – |" in text
     assert "Số liệu trong thời gian mất giám sát là không xác định" in text
 
 
@@ -317,6 +319,19 @@ def test_answers_with_internal_addresses_do_not_leak_either(week: Path, report: 
         assert not {"192.168.7.7", "fe80::1", "10.9.8.7"} & set(text.replace(":445", " ").split())
         assert "192.168" not in text
         assert "fe80" not in text
+
+
+def test_a_district_that_is_gone_is_named_with_its_successors(province: Path, report: Run) -> None:
+    store = open_store(f"file:{province / 'data'}", {})
+    at = datetime(2025, 6, 26, 2, tzinfo=UTC)
+    ids = seed.store_events(store, [seed.event("fw-01", at, source__ip="203.0.113.5", destination__ip="10.20.51.7")])
+    seed.alert(store, "Quét cổng", ids, [Entity("ip", "203.0.113.5")], at=at)
+    store.close()
+    report("weekly", "--format", "md", "--period", "2025-W26", now="2025-06-30T08:00")
+    assert "| 10.20.51.7 | Ủy ban nhân dân huyện Bình Minh |" in _markdown(province, "weekly-2025-W26")
+    report("weekly", "--format", "md", "--period", "2025-W26", now="2025-07-01T08:00")
+    heirs = "nay: Ủy ban nhân dân xã Bình An, Ủy ban nhân dân xã Bình Hòa"
+    assert f"| 10.20.51.7 | Ủy ban nhân dân huyện Bình Minh ({heirs}) |" in _markdown(province, "weekly-2025-W26")
 
 
 def test_exercises_are_not_counted(week: Path, report: Run) -> None:
