@@ -46,6 +46,8 @@ def records(source: str | IO[bytes], damage: Damage) -> Iterator[tuple[int, byte
             if damage.records > 100_000:  # noqa: PLR2004  a reader that does not advance
                 return
             continue
+        if record is None:
+            continue
         found = _NUMBER.search(record["data"])
         yield int(found[1]) if found else int(record["event_record_id"]), record["data"].encode()
 

@@ -140,7 +140,7 @@ class Files:
         if not self.settings.record_start:
             return None
         try:
-            return re2.compile(self.settings.record_start.encode()).match  # type: ignore[no-any-return]
+            return re2.compile(self.settings.record_start.encode()).match
         except re2.error as error:
             raise ConfigError(f"record_start is no regular expression: {error}", where=self.settings.id) from None
 

@@ -30,7 +30,7 @@ MAX_LINE: Final = 16 << 20
 """A longer line is rejected as a whole and counted."""
 MAX_MEMBER: Final = 8 << 30
 """Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
-_OPENERS: Final = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_OPENERS: Final[dict[bytes, Callable[..., IO[bytes]]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _BROKEN: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError)
 
 
@@ -89,7 +89,7 @@ def _open(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
             yield from _text(raw, label, context)
         else:
             with opener(raw, "rb") as inner:
-                yield from _unpacked(inner, label, context)  # type: ignore[arg-type]
+                yield from _unpacked(inner, label, context)
 
 
 def _is_tar(raw: IO[bytes], head: bytes) -> bool:
@@ -107,7 +107,7 @@ def _is_tar(raw: IO[bytes], head: bytes) -> bool:
 
 def _unpacked(inner: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
     """A decompressed stream: EVTX needs to seek, so it is held in memory; text streams."""
-    buffered = io.BufferedReader(_Capped(inner), 1 << 20)  # type: ignore[arg-type]
+    buffered = io.BufferedReader(_Capped(inner), 1 << 20)
     if buffered.peek(8)[:8] == evtx.MAGIC:
         yield from _evtx(io.BytesIO(buffered.read()), label, context)
     else:

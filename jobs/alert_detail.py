@@ -160,7 +160,7 @@ def replay(runtime: Runtime, prefix: str) -> Replayed:
     table = runtime.store.events.fetch(alert.events) if alert.events else pa.table({})
     if alert.rule.kind == "anomaly":
         return _anomaly(runtime, alert, table)
-    from detectors.sigma.load import reference
+    from detectors.sigma.refs import reference
     from jobs.rulesets import load
 
     changed = _gone(alert, table)

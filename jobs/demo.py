@@ -128,7 +128,7 @@ def _respond(runtime: Runtime, story: Story) -> None:
 def _walk(runtime: Runtime, run: str) -> Iterator[str]:
     """Do the first steps: the answer that the logs propose, else the first one that the step offers; stop where approval is needed."""
     for _ in range(STEPS):
-        deed = respond_playbook.next_step(runtime, run, {})
+        deed = respond_playbook.next_step(runtime, run)
         if deed is None:
             return
         options = deed.step.decision.options if deed.step.decision else ()

@@ -51,7 +51,7 @@ def _base(rules: RuleSet, rule: correlate.Correlation, name: str, number: int, b
 
 def _table(item: Mapping[str, Any] | str) -> pa.Table:
     """One event: `raw` (with `parser`), or `fields`."""
-    spec = {"raw": item} if isinstance(item, str) else item
+    spec: Mapping[str, Any] = {"raw": item} if isinstance(item, str) else item
     if "fields" in spec:
         return table_of([spec["fields"]])
     if "raw" not in spec:

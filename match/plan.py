@@ -138,7 +138,8 @@ def required(node: Node, tests: Sequence[Test]) -> list[tuple[int, ...]]:
         clauses = [c for c in required(child, tests) if c]
         if not clauses:
             return [()]
-        merged.extend(min(clauses, key=len))
+        shortest: tuple[int, ...] = min(clauses, key=len)
+        merged.extend(shortest)
     return [tuple(merged)]
 
 

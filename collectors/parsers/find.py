@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -15,7 +17,7 @@ def holding(records: pa.Array, literal: bytes) -> Mask:
     out = np.zeros(len(records), np.bool_)
     if data is None or not len(records):
         return out
-    kind = np.int64 if wide else np.int32
+    kind: Any = np.int64 if wide else np.int32
     bounds = np.frombuffer(offsets, kind)[records.offset : records.offset + len(records) + 1]
     text = memoryview(data).cast("B")[int(bounds[0]) : int(bounds[-1])].tobytes()
     places: list[int] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from match.values import lower
 
 _SHOWN: Final = 8
 _CUT: Final = 200
-_SAYS: Final = {
+_SAYS: Final[dict[str, Callable[[str, str], bool]]] = {
     "eq": lambda text, word: text == word, "contains": lambda text, word: word in text,
     "startswith": lambda text, word: text.startswith(word), "endswith": lambda text, word: text.endswith(word),
 }  # fmt: skip

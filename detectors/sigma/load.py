@@ -149,7 +149,7 @@ def _fill(rule: SigmaRule, placeholders: Mapping[str, Sequence[str]]) -> None:
 
     known = {name: list(values) for name, values in placeholders.items() if values}
     item = ProcessingItem(ValueListPlaceholderTransformation(include=list(known)))
-    pipeline = ProcessingPipeline(items=[item], vars=known)  # type: ignore[arg-type]
+    pipeline = ProcessingPipeline(items=[item], vars=known)
     pipeline.apply(rule)
 
 

@@ -24,7 +24,7 @@ class Blind(Exception):
 @cache
 def _load(name: str) -> Sequence[Mapping[str, Any]]:
     text = (PIPELINES / name).read_text(encoding="utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or []  # type: ignore[no-any-return]  # noqa: S506
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or []  # noqa: S506
 
 
 def _first(name: str, source: LogSource) -> Mapping[str, Any] | None:
