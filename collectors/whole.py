@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ MAX_LINE: Final = 16 << 20
 """A longer line is rejected as a whole and counted."""
 MAX_MEMBER: Final = 8 << 30
 """Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
-_OPENERS: Final[dict[bytes, Callable[..., IO[bytes]]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_OPENERS: Final[dict[bytes, Callable[..., Any]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _BROKEN: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError)
 
 
