@@ -21,6 +21,10 @@ ROWS = 15
 """Rows of an answer on the screen; the evidence file holds more."""
 MANY = 5
 """More values than this in one command: the list is to be read twice."""
+LINES = 48
+"""Lines of a course over time on the screen: the newest."""
+MOST = 5000
+"""Buckets that are counted through at most."""
 WIDE = 70
 """Characters of a cell on the screen."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -84,8 +88,8 @@ def _answer_lines(answer: Answer) -> Iterator[str]:
     yield "    " + t("playbook.query", text=one_line(answer.text, 400))
     at = show_local(answer.result.at) if answer.result else ""
     yield "    " + t("playbook.found", n=answer.count, at=at)
-    yield from _rows(answer)
-    if len(answer.rows) > ROWS or answer.count > sum(int(r.get("count", 1)) for r in answer.rows):
+    yield from _bars(answer) if query.every and not query.by else _rows(answer)
+    if (len(answer.rows) > ROWS and (query.by or not query.every)) or answer.count > sum(int(r.get("count", 1)) for r in answer.rows):
         file = answer.result.file if answer.result else ""
         yield "      " + t("playbook.found_more", shown=min(ROWS, len(answer.rows)), n=answer.count, file=file)
     meaning = say(query.some if answer.count else query.none, lang())
@@ -105,6 +109,21 @@ def _rows(answer: Answer) -> Iterator[str]:
     widths = [min(WIDE, max(len(row[n]) for row in table)) for n in range(len(names))] if table else []
     for row in table:
         yield ("      " + "  ".join(cell[:WIDE].ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+
+
+def _bars(answer: Answer) -> Iterator[str]:
+    """Counts over time, one line a bucket, empty ones too: a gap must be seen."""
+    counts = {datetime.fromisoformat(str(row["bucket"])): int(row["count"]) for row in answer.rows}
+    if not counts or answer.window is None:
+        return
+    step = timedelta(minutes=int(answer.query.every[:-1]) * {"m": 1, "h": 60, "d": 1440}[answer.query.every[-1]])
+    at, top = min(counts), max(counts.values())
+    lines = []
+    while at < answer.window.end and len(lines) < MOST:
+        count = counts.get(at, 0)
+        lines.append(f"      {show_local(at)}  {count:>8}  {'█' * max(1, round(40 * count / top)) if count else '·'}")
+        at += step
+    yield from lines[-LINES:]
 
 
 def _cell(value: Any) -> str:

@@ -24,11 +24,11 @@ ALERTS = "alert"
 
 def desk(runtime: Runtime) -> Desk:
     """Who works, when, on what."""
-    known = _registers(runtime)
+    known = registers_of(runtime)
     return Desk(runtime.store, runtime.state_dir, runtime.actor, runtime.clock.now(), known.is_own)
 
 
-def _registers(runtime: Runtime) -> Registers:
+def registers_of(runtime: Runtime) -> Registers:
     """Registers that are wrong must not stop the response to an incident: `soc register check` and `soc doctor` report them."""
     try:
         return registers.load(runtime)
@@ -116,7 +116,7 @@ def _opening(runtime: Runtime, wish: Wish, alerts: Sequence[Alert], now: datetim
     if t0 > now:
         raise UsageError(f"T0 lies in the future: {t0.isoformat()}", hint="--t0 is the time of detection")
     entities = tuple(dict.fromkeys([*wish.entities, *(e for a in alerts for e in (*a.entities, *a.related))]))
-    known = _registers(runtime)
+    known = registers_of(runtime)
     assets = [asset.id for e in entities for asset in [known.asset_of(e.value, t0)] if asset]
     units = [unit.code for e in entities for unit in [known.unit_of(e.value, t0)] if unit]
     kind = wish.detected_by or (alerts[0].rule.kind if alerts else "user")

@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from domain import duties, i18n
 from domain import playbook as pb
 from domain import run as runs
+from domain.alert import Entity
 from domain.errors import ContentError, UsageError
 from domain.incident import Incident
 from domain.playbook import Playbook, Step
+from domain.query import Query, Test
+from domain.registers import parse_address
 from domain.run import Run
-from jobs.respond import desk, find_alert, get, resolve
+from domain.window import TimeWindow
+from jobs.respond import desk, find_alert, get, registers_of, resolve
 from jobs.runtime import Runtime
 from playbooks import deeds, load, runner, values
 from playbooks.ask import Answer, ask
@@ -25,6 +30,8 @@ from playbooks.runner import Deed, View
 from playbooks.source import Problem, read
 from playbooks.values import fill_commands, fill_letter, undo_commands
 
+FEW = 5
+"""A log source of more machines than this says nothing about which one is meant."""
 __all__ = ["Answer", "Deed", "Doing", "Proposal", "Unmet", "View", "fill_commands", "fill_letter", "proposal", "undo_commands"]
 
 
@@ -91,7 +98,22 @@ def start(runtime: Runtime, prefix: str, name: str, inputs: Mapping[str, Sequenc
         chosen = fitting[0].book
     alerts = [find_alert(runtime, a) for a in incident.alerts[:200]]
     about = tuple(dict.fromkeys(e for a in alerts for e in a.entities))
-    return runner.start(desk(runtime), incident.id, runner.Beginning(chosen, Path(chosen.origin).read_bytes(), inputs, about))
+    source = Path(chosen.origin).read_bytes()
+    return runner.start(desk(runtime), incident.id, runner.Beginning(chosen, source, inputs, about, _beside(runtime, incident)))
+
+
+def _beside(runtime: Runtime, incident: Incident) -> tuple[Entity, ...]:
+    """Machines that send the incident's log sources (when they are few), and registered addresses of its machines."""
+    hosts = [e.value for e in incident.entities if e.type == "host"]
+    sources = tuple(e.value for e in incident.entities if e.type == "source")
+    if sources and not hosts:
+        span = TimeWindow(incident.t0 - timedelta(days=7), runtime.clock.now())
+        table = runtime.store.events.aggregate(Query(Test("thapcanh.source", "eq", sources), span), ["host.name"])
+        names = [name for name in table["host.name"].to_pylist() if name] if table.num_rows else []
+        hosts = names if len(names) <= FEW else []
+    known = [asset for host in hosts for asset in [registers_of(runtime).asset_of(host, incident.t0)] if asset]
+    addresses = [a for asset in known for a in asset.addresses if parse_address(a)]
+    return tuple(dict.fromkeys([*(Entity("host", h) for h in hosts), *(Entity("ip", a) for a in addresses)]))
 
 
 def all_runs(runtime: Runtime, incident: str = "") -> list[Run]:

@@ -62,7 +62,7 @@ def ask(events: EventStore, query: Query, incident: Incident, run: Run, now: dat
     if query.by or query.every:
         table = events.aggregate(StoreQuery(where=wanted.where, window=span), query.by, query.every)
         count = int(sum(table["count"].to_pylist())) if table.num_rows else 0
-        return Answer(query, text, span, count, _groups(table.slice(0, query.limit)))
+        return Answer(query, text, span, count, _groups(_kept(table, query)))
     count = events.count(StoreQuery(where=wanted.where, window=span))
     rows = [row for table in events.search(wanted) for row in _events(table, query.fields)] if count else []
     return Answer(query, text, span, count, rows[: query.limit])
@@ -73,6 +73,14 @@ def _events(table: pa.Table, names: Sequence[str]) -> list[dict[str, Any]]:
     shown = [n for n in (names or table.column_names) if n in table.column_names and n != "event.original"]
     keep = [*dict.fromkeys([*shown, *(["event.id"] if "event.id" in table.column_names else [])])]
     return [event.row(table.select(keep), index) for index in range(table.num_rows)]
+
+
+def _kept(table: pa.Table, query: Query) -> pa.Table:
+    """At most `limit` groups: the largest, or over time the newest, in order of time."""
+    if not query.every:
+        return table.slice(0, query.limit)
+    ordered = table.sort_by([("bucket", "ascending"), ("count", "descending")])
+    return ordered.slice(max(0, ordered.num_rows - query.limit))
 
 
 def _groups(table: pa.Table) -> list[dict[str, Any]]:

@@ -61,6 +61,8 @@ class Beginning:
     """Inputs that somebody typed."""
     about: Sequence[Entity] = ()
     """What the alerts are about: preferred to the other entities of the incident."""
+    beside: Sequence[Entity] = ()
+    """What registers and logs know besides: used when neither alerts nor incident say anything."""
 
 
 def start(desk: Desk, incident_id: str, beginning: Beginning) -> tuple[View, bool]:
@@ -79,7 +81,7 @@ def _start(desk: Desk, incident_id: str, beginning: Beginning) -> tuple[View, bo
         return open_run(desk, run_id), False
     if not seen.incident.is_open:
         raise UsageError(f"incident {incident_id} is {seen.incident.status}", hint=f"soc incident status {incident_id} investigating")
-    inputs = {**from_entities(book, [beginning.about, seen.incident.entities], desk.own), **given}
+    inputs = {**from_entities(book, [beginning.about, seen.incident.entities, beginning.beside], desk.own), **given}
     note = f"{book.id} v{book.version}"
     copy = desk.vault(incident_id).keep(f"playbook-{book.id}.yml", beginning.source, at=desk.now, by=desk.actor, note=note)
     changes = [] if _kept(seen.incident, copy.sha256) else [inc.evidence_added(copy)]
@@ -132,8 +134,7 @@ def ready(desk: Desk, view: View) -> list[Step]:
     """Open steps that nothing blocks, in the order to do them: a report that is not pressing yet waits behind what can be done now."""
     found = [s for s in view.book.steps if not view.run.finished(s.id) and not runs.blockers(view.book, view.run, s)]
     owed = {d.id: d.state for d in duties.due(view.incident, desk.now) if d.state != "done" and d.clause.stops == "sent"}
-    states = {s.id: {owed[d] for d in s.duties if d in owed} for s in found}
-    return sorted(found, key=lambda s: states[s.id] == {"waiting"} or (bool(s.duties) and s.phase == "report" and not states[s.id]))
+    return sorted(found, key=lambda s: {owed[d] for d in s.duties if d in owed} == {"waiting"})
 
 
 def look(desk: Desk, run_id: str, step_id: str = "", *, refresh: bool = False) -> Deed | None:

@@ -24,7 +24,7 @@ from jobs import respond, respond_evidence, respond_playbook
 from jobs.config import Config
 from jobs.runtime import Runtime
 from store.base import NewRecord
-from tests.playbooks.scene import ATTACKER, attack, store_events
+from tests.playbooks.scene import ATTACKER, ATTACKER6, SHELL, attack, event, store_events
 
 NOW = datetime(2026, 11, 17, 4, 0, tzinfo=UTC)
 
@@ -245,3 +245,42 @@ def test_timeline_csv_cannot_become_a_formula(runtime: Runtime, tmp_path: Path) 
     assert "'=1+1" in cells
     assert not [c for c in cells if c[:1] in "=+-@\t\r" and c]
     assert rows[1][2] == "opened"
+
+
+def test_machines_of_a_silent_source_are_filled_in(runtime: Runtime) -> None:
+    store_events(runtime.store, [event(NOW - timedelta(hours=1), thapcanh__source="win-qlvb01", host__name="QLVB01.lamgiang.example")])
+    made, _ = respond.open_incident(runtime, respond.Wish(title="im lặng", entities=(Entity("source", "win-qlvb01"),)))
+    view, _ = respond_playbook.start(runtime, made.id, "PB11", {})
+    assert dict(view.run.inputs) == {"source": ("win-qlvb01",), "host": ("QLVB01.lamgiang.example",)}
+
+
+def test_a_whole_incident_from_alert_to_closing(runtime: Runtime) -> None:
+    """Everything the playbook asks is done, notices go out in time, and the incident closes without force."""
+    about = (Entity("url", SHELL), Entity("host", "WEB01"))
+    made, _ = respond.open_incident(runtime, respond.Wish(alerts=(alert(runtime, address=ATTACKER6),), entities=about))
+    view, _ = respond_playbook.start(runtime, made.id, "PB04", {})
+    run, calm = view.run.id, later(runtime, 12)
+    for step in ("N5", "B1"):
+        respond_playbook.done(runtime, run, step, respond_playbook.Doing())
+    for form in ("notice_24h", "report_72h", "progress"):
+        respond.sent(calm, made.id, Notice(form, "Công an tỉnh", "official_letter", calm.clock.now(), "05/BC"))
+    for step in view.book.steps:
+        if step.approval:
+            respond_playbook.approve(calm, run, step.id, "một mình ca đêm", alone=True)
+    for _ in range(80):
+        deed = respond_playbook.next_step(calm, run)
+        if deed is None or deed.step.phase == "lessons":
+            break
+        answer = "M2" if deed.step.id == "N5" else ""
+        doing = respond_playbook.Doing(note="đã làm", answer=answer, accept=bool(deed.step.queries))
+        respond_playbook.done(calm, run, deed.step.id, doing)
+    incident = respond.get(runtime, made.id)
+    assert (incident.status, incident.level) == ("recovered", "M2")
+    assert [u.id for u in respond_playbook.unmet(calm, made.id)] == ["PB04/H1", "PB04/H2"]
+    respond.sent(calm, made.id, Notice("closing_report", "Công an tỉnh", "official_letter", calm.clock.now(), "09/BC"))
+    for name in ("H1", "H2", "H3"):
+        respond_playbook.done(calm, run, name, respond_playbook.Doing())
+    assert respond_playbook.next_step(calm, run) is None
+    assert respond_playbook.unmet(calm, made.id) == []
+    assert respond.close(calm, made.id, "chức năng tải tệp", {}, "").status == "closed"
+    assert respond_evidence.verify(runtime, made.id)[1] == []

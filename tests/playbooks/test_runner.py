@@ -59,6 +59,17 @@ def test_questions_are_answered_live_and_kept_as_evidence(store: Store, tmp_path
     assert result.sha256 in {e.sha256 for e in case(work, CASE).incident.evidence}
 
 
+def test_a_course_over_time_is_in_order_and_keeps_small_buckets(store: Store, tmp_path: Path) -> None:
+    work = desk(store, tmp_path)
+    run_id = begin(work, "PB11")
+    runner.set_inputs(work, run_id, {"source": ["web-cong"]})
+    deed = runner.look(work, run_id, "N1")
+    assert deed is not None
+    rows = deed.answers[0].rows
+    assert [r["bucket"] for r in rows] == ["2026-11-17T09:00:00.000+07:00", "2026-11-17T10:00:00.000+07:00"]
+    assert [r["count"] for r in rows] == [20, 7]
+
+
 def test_answers_are_not_asked_again_unless_wanted_or_inputs_changed(store: Store, tmp_path: Path) -> None:
     work = desk(store, tmp_path)
     run_id = begin(work)
