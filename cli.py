@@ -92,14 +92,14 @@ def options(
     verbose: Annotated[bool, typer.Option("-v", help="more detail on stderr")] = False,
 ) -> None:
     """Tháp Canh: log analytics, detection, playbooks and reports for a province's SOC."""
-    from commands import common  # noqa: PLC0415  keeps `soc --help` light
+    from commands import common
 
     common.configure(config=config, data=data, now=now, json=json, lang=lang, quiet=quiet, verbose=verbose)
 
 
 def _hoist(argv: list[str]) -> list[str]:
     """Global options are accepted anywhere: move them to the front (up to `--`)."""
-    from commands.common import hoist  # noqa: PLC0415
+    from commands.common import hoist
 
     return hoist(argv)
 
@@ -124,7 +124,7 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = 130
     except Exception as error:  # noqa: BLE001  the last net: never a traceback
-        from commands.common import internal_error  # noqa: PLC0415
+        from commands.common import internal_error
 
         code = internal_error(error)
     sys.exit(code if isinstance(code, int) else 0)
@@ -141,7 +141,7 @@ def _early_lang(arguments: list[str]) -> str:
 
 
 def _say(error: SocError) -> None:
-    from domain.text import one_line  # noqa: PLC0415
+    from domain.text import one_line
 
     place = f"{error.where}: " if error.where else ""
     for line in (place + error.what).splitlines():

@@ -91,7 +91,14 @@ class Bench:
             ratios.append(rate / orjson_rate(events))
             peaks.append(peak)
         out = [
-            Figure("hunt windows-dev, public Windows rules", statistics.median(rates), "events/s", self.runs, statistics.median(ratios), "bar >= 40,000"),
+            Figure(
+                "hunt windows-dev, public Windows rules",
+                statistics.median(rates),
+                "events/s",
+                self.runs,
+                statistics.median(ratios),
+                "bar >= 40,000",
+            ),
             Figure("  peak memory", statistics.median(peaks), "MB", self.runs),
         ]
         return out + self._retro(events, rules)
@@ -129,7 +136,15 @@ class Bench:
         if DATA.is_dir():
             soc("--data", str(store), "-q", "rules", "import", str(DATA / "sigma/sigmahq-rules.tar.xz"))
         soc("--data", str(store), "-q", "scan")
-        return [Figure("scan with nothing new", median(self.runs, lambda: soc("--data", str(store), "-q", "scan")[0]), "s", self.runs, note="bar <= 1")]
+        return [
+            Figure(
+                "scan with nothing new",
+                median(self.runs, lambda: soc("--data", str(store), "-q", "scan")[0]),
+                "s",
+                self.runs,
+                note="bar <= 1",
+            )
+        ]
 
     def parse(self) -> list[Figure]:
         """Parse and write to Parquet, inner; the whole `collect once` beside it."""
@@ -154,7 +169,9 @@ class Bench:
 
         rate = median(min(self.runs, 3), run)
         size = sum(f.stat().st_size for f in (self.work / f"once-{parser}" / "events").rglob("*.parquet"))
-        return Figure(f"{name}: collect once, whole process", rate, "lines/s", min(self.runs, 3), note=f"{size / lines:.0f} B per stored event")
+        return Figure(
+            f"{name}: collect once, whole process", rate, "lines/s", min(self.runs, 3), note=f"{size / lines:.0f} B per stored event"
+        )
 
     def search(self) -> list[Figure]:
         """`soc search source.ip:X` over 10 M events (`--full`), else 1 M."""
@@ -209,7 +226,15 @@ def _parse_and_write(lines: Sequence[bytes], parser: str, work: Path) -> float:
     for at in range(0, len(lines), 100_000):
         part = records.slice(at, 100_000)
         size = len(part)
-        batch = RawBatch("b", "s", part, np.arange(size, dtype=np.int64), np.full(size, 1_794_700_800_000_000, np.int64), Checkpoint("b", "s", 0), parser=parser)
+        batch = RawBatch(
+            "b",
+            "s",
+            part,
+            np.arange(size, dtype=np.int64),
+            np.full(size, 1_794_700_800_000_000, np.int64),
+            Checkpoint("b", "s", 0),
+            parser=parser,
+        )
         table = parse(batch)[0].table
         pq.write_table(table, work / "part.parquet", compression="zstd")
     return len(lines) / (time.perf_counter() - start)

@@ -43,7 +43,7 @@ def records(source: str | IO[bytes], damage: Damage) -> Iterator[tuple[int, byte
             return
         except (RuntimeError, OSError, ValueError) as error:
             _note(damage, error)
-            if damage.records > 100_000:  # noqa: PLR2004  a reader that does not advance
+            if damage.records > 100_000:
                 return
             continue
         if record is None:

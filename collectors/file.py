@@ -250,4 +250,3 @@ def _tried(batches: Iterator[RawBatch], seen: Seen, problems: list[str]) -> Iter
 
 def _micros(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000)
-

@@ -130,7 +130,7 @@ class Tail:
         return digest(first) == self.head and digest(content.read(self.position - self.anchor[0], self.anchor[0])) == self.anchor
 
 
-class Moved(Exception):  # noqa: N818  a signal, not an error
+class Moved(Exception):
     """The files changed while they were looked at: look again."""
 
 

@@ -31,7 +31,17 @@ MAX_LINE: Final = 16 << 20
 MAX_MEMBER: Final = 8 << 30
 """Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
 _OPENERS: Final[dict[bytes, Callable[..., Any]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-_BROKEN: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError)
+_BROKEN: Final = (
+    OSError,
+    EOFError,
+    lzma.LZMAError,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)

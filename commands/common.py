@@ -86,7 +86,7 @@ def instant(text: str) -> datetime:
 
 def runtime() -> Runtime:
     """Configuration, store and clock, opened once per run."""
-    from jobs.runtime import Runtime  # noqa: PLC0415
+    from jobs.runtime import Runtime
 
     opened = Runtime.open(config=OPTIONS.config, data=OPTIONS.data, clock=clock())
     if not OPTIONS.lang and not os.environ.get("SOC_LANG"):
@@ -96,7 +96,7 @@ def runtime() -> Runtime:
 
 def emit(data: object) -> None:
     """One JSON document on stdout."""
-    import orjson  # noqa: PLC0415
+    import orjson
 
     sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS, default=_plain) + b"\n")
     sys.stdout.buffer.flush()
@@ -136,10 +136,10 @@ def show(headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    from rich.box import SIMPLE  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE, pad_edge=False)
     for header in headers:
@@ -154,8 +154,8 @@ def track(items: Iterable[Any], text: str, total: float | None = None) -> Iterab
     """A progress bar on stderr, only on a terminal and unless `-q`."""
     if OPTIONS.quiet or not sys.stderr.isatty():
         return items
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import track as bar  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import track as bar
 
     return bar(items, description=text, total=total, console=Console(stderr=True), transient=True)
 

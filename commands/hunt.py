@@ -55,10 +55,10 @@ def _store(rules: list[str], since: str, until: str, limit: int) -> None:
 
 
 def _files(paths: list[str], rules: list[str], out: str, stats: str, parser: str, workers: int, limit: int) -> None:
-    import orjson  # noqa: PLC0415  commands load what they use
+    import orjson
 
-    from jobs import hunt as job  # noqa: PLC0415
-    from jobs import hunt_out, rulesets  # noqa: PLC0415
+    from jobs import hunt as job
+    from jobs import hunt_out, rulesets
 
     start = time.perf_counter()
     found = rulesets.load(common.runtime(), rules)
@@ -83,13 +83,13 @@ def _files(paths: list[str], rules: list[str], out: str, stats: str, parser: str
     _tell(figures, table, limit, result, own=not rules)
 
 
-def _tell(figures: dict[str, Any], table: Any, limit: int, result: Any, *, own: bool) -> None:  # noqa: ANN401
+def _tell(figures: dict[str, Any], table: Any, limit: int, result: Any, *, own: bool) -> None:
     if not common.OPTIONS.json and not common.OPTIONS.quiet:
         headers = [t("hunt.level"), t("hunt.rule"), t("hunt.host"), t("hunt.hits")]
         common.show(headers, table.rows()[:limit])
     for problem in result.problems[:20]:
         common.say(f"{problem.source}: {problem.reason}")
-    if len(result.problems) > 20:  # noqa: PLR2004  the rest is in --stats
+    if len(result.problems) > 20:
         common.say(t("hunt.more_problems", n=len(result.problems) - 20))
     rules = figures["rules"]
     common.say(

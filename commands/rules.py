@@ -19,8 +19,8 @@ _FORMAT = Annotated[str, typer.Option("--format", help="table, json or csv")]
 _LIMIT = Annotated[int, typer.Option("--limit", help="rows; 0 = all")]
 
 
-def _load(rules: list[str] | None) -> Any:  # noqa: ANN401  RuleSet, loaded lazily
-    from jobs import rulesets  # noqa: PLC0415  pySigma is heavy
+def _load(rules: list[str] | None) -> Any:
+    from jobs import rulesets
 
     return rulesets.load(common.runtime(), rules or [])
 
@@ -32,7 +32,7 @@ def _headers() -> list[str]:
 _KEYS = ["status", "level", "title", "id", "file", "reason"]
 
 
-def _rows(states: Any, limit: int) -> list[list[str]]:  # noqa: ANN401  list of State
+def _rows(states: Any, limit: int) -> list[list[str]]:
     picked = states[:limit] if limit else states
     return [[s.status, s.level, s.title, s.id, s.file, s.reason] for s in picked]
 
@@ -40,7 +40,7 @@ def _rows(states: Any, limit: int) -> list[list[str]]:  # noqa: ANN401  list of 
 @app.command("list")
 def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> None:
     """The rules, and where each comes from."""
-    from jobs import rules as job  # noqa: PLC0415
+    from jobs import rules as job
 
     states = job.listing(_load(rules))
     common.show(_headers(), _rows(states, limit), form)
@@ -50,7 +50,7 @@ def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
 @app.command()
 def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> None:
     """LIVE, PARTIAL or BLIND against what the store holds, with what is missing."""
-    from jobs import rules as job  # noqa: PLC0415
+    from jobs import rules as job
 
     states = job.check(_load(rules), common.runtime().store.events.coverage())
     states.sort(key=lambda s: (s.status, s.title))
@@ -58,7 +58,7 @@ def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
     _count(states)
 
 
-def _count(states: Any) -> None:  # noqa: ANN401  list of State
+def _count(states: Any) -> None:
     counts = {status: sum(1 for s in states if s.status == status) for status in ("LIVE", "PARTIAL", "BLIND", "ERROR")}
     common.say(t("rules.count", "", **counts))
 
@@ -78,8 +78,8 @@ def lint(rules: _RULES = None) -> None:
 @app.command()
 def test(paths: Annotated[list[str] | None, typer.Argument(help="rule folders (default: shipped)")] = None) -> None:
     """Run the cases beside each rule (NAME.test.yml); exit 1 when one fails."""
-    from jobs import rules as job  # noqa: PLC0415
-    from jobs import rulesets  # noqa: PLC0415
+    from jobs import rules as job
+    from jobs import rulesets
 
     roots = [Path(p) for p in paths] if paths else [rulesets.SHIPPED]
     results = list(job.test_cases(roots))
@@ -111,7 +111,7 @@ def verify(
 
 
 def _cases(path: Path) -> Iterator[dict[str, Any]]:
-    import orjson  # noqa: PLC0415
+    import orjson
 
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
@@ -131,7 +131,7 @@ def import_(
     name: Annotated[str, typer.Option(help="name of the pack (default: from the file name)")] = "",
 ) -> None:
     """Take over a rule pack, such as an unmodified public release; shows the difference."""
-    from jobs import rules as job  # noqa: PLC0415
+    from jobs import rules as job
 
     found = job.import_pack(common.runtime(), Path(pack), name)
     if common.OPTIONS.json:

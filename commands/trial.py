@@ -58,7 +58,9 @@ def _json(found: Trial) -> dict[str, object]:
     return {
         "events": found.events,
         "unparsed": found.unparsed,
-        "datasets": [{"dataset": k.dataset, "events": k.events, "first": iso_local(k.first), "last": iso_local(k.last)} for k in found.kinds],
+        "datasets": [
+            {"dataset": k.dataset, "events": k.events, "first": iso_local(k.first), "last": iso_local(k.last)} for k in found.kinds
+        ],
         "problems": found.problems,
         "rules": found.rules,
         "blind": found.blind,

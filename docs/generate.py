@@ -96,6 +96,7 @@ def _cell(text: str) -> str:
 
 PAGES = {"docs/cli.md": cli_page, "docs/fields.md": fields_page}
 
+
 def main() -> None:
     """Write the pages, or with --check name those that are out of date and exit 1."""
     fresh = {where: page() for where, page in PAGES.items()}

@@ -170,9 +170,7 @@ class Appendix:
     landscape: bool = False
 
 
-Block: TypeAlias = (
-    "Letterhead | Title | Addressees | Heading | Paragraph | Table | Form | Ticks | Chart | Closing | Appendix"
-)
+Block: TypeAlias = "Letterhead | Title | Addressees | Heading | Paragraph | Table | Form | Ticks | Chart | Closing | Appendix"
 
 
 @dataclass(frozen=True)

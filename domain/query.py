@@ -98,7 +98,7 @@ def any_of(*children: Expr) -> Expr:
     return _join(Or, children)
 
 
-def _join(kind: type[And] | type[Or], children: tuple[Expr, ...]) -> Expr:
+def _join(kind: type[And | Or], children: tuple[Expr, ...]) -> Expr:
     flat: list[Expr] = []
     for child in children:
         flat.extend(child.children if isinstance(child, kind) else (child,))

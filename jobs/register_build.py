@@ -78,6 +78,7 @@ def _types(shape: type) -> dict[str, Any]:
 
 def _value(kind: Any, value: Any, row: Row, problems: list[Problem], path: str, line: int) -> Any:
     """A value of the field's type; the default of the type when it is wrong (and noted)."""
+
     def wrong(what: str) -> None:
         problems.append(Problem(row.file, line, f"{path}: {what}, not {one_line(str(value), 60)}"))
 

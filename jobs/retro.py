@@ -83,7 +83,9 @@ def subset(rules: RuleSet, ids: set[str]) -> RuleSet:
     kept = [o for o in rules.correlations if str(o.data.get("id") or o.data.get("name")) in ids]
     bases = {str(n) for o in kept for n in o.data["correlation"].get("rules") or ()}
     picked = [
-        replace(r, quiet=r.quiet or r.ref.id not in ids) for r in rules.rules if r.ref.id in ids or r.ref.id in bases or (r.name and r.name in bases)
+        replace(r, quiet=r.quiet or r.ref.id not in ids)
+        for r in rules.rules
+        if r.ref.id in ids or r.ref.id in bases or (r.name and r.name in bases)
     ]
     return type(rules)(picked, kept)
 

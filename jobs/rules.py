@@ -46,7 +46,10 @@ class State:
 def listing(rules: RuleSet) -> list[State]:
     """All rules: those that run are LIVE as far as loading can tell."""
     out = [State(LIVE, r.ref.id, r.ref.title, r.ref.level, r.file, tags=r.ref.tags) for r in rules.rules]
-    out += [State(LIVE, str(c.data.get("id", "")), str(c.data.get("title", "")), str(c.data.get("level", "")), c.file) for c in rules.correlations]
+    out += [
+        State(LIVE, str(c.data.get("id", "")), str(c.data.get("title", "")), str(c.data.get("level", "")), c.file)
+        for c in rules.correlations
+    ]
     out += [State(BLIND, b.id, b.title, "", b.file, b.reason) for b in rules.blind]
     out += [State(ERROR, "", "", "", f"{b.file}:{b.line}", b.reason) for b in rules.broken]
     return out

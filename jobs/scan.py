@@ -97,7 +97,7 @@ def _run(
         start = end
 
 
-def _commit(runtime: Runtime, name: str, span: tuple[int, int], scanned: Any, now: datetime, report: ScanReport) -> bool:  # noqa: ANN401
+def _commit(runtime: Runtime, name: str, span: tuple[int, int], scanned: Any, now: datetime, report: ScanReport) -> bool:
     """Fold the findings into alerts and move the cursor, all or nothing; an analyst who acts meanwhile makes us fold again."""
     from detectors.triage import AlertIndex, triage
 

@@ -170,7 +170,7 @@ class Evaluation:
         for number, mask in self._masks(values, tests):
             if mask.any():
                 answers = self._keyword.setdefault(number, np.zeros(len(self.rows), np.bool_))
-                answers[place] |= np.append(mask, False)[values.codes]  # noqa: FBT003  the slot for "missing"
+                answers[place] |= np.append(mask, False)[values.codes]
 
     def _fieldref(self, number: int, at: Rows) -> Mask:
         """Two fields of the same event compared, case-insensitively; false when either is missing."""
@@ -210,5 +210,3 @@ def _related(left: list[str], right: list[str], op: str) -> bool:
             if (op == "fieldref_startswith" and a.startswith(b)) or (op == "fieldref_endswith" and a.endswith(b)):
                 return True
     return False
-
-

@@ -38,7 +38,7 @@ def shared_data() -> Path:
 @pytest.fixture
 def tmp_store(tmp_path: Path) -> Iterator[Store]:
     """An empty embedded store in `tmp_path/store`."""
-    from store import open_store  # noqa: PLC0415  only tests that need a store pay for it
+    from store import open_store
 
     store = open_store(f"file:{tmp_path / 'store'}", {})
     yield store
@@ -61,8 +61,8 @@ def soc(tmp_path: Path) -> Soc:
 @pytest.fixture
 def soc_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Soc:
     """The same within this process: ten times as quick, for the many small checks."""
-    import cli  # noqa: PLC0415
-    from domain import i18n  # noqa: PLC0415
+    import cli
+    from domain import i18n
 
     def run(*args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         out, err = _captured(), _captured()

@@ -115,7 +115,9 @@ def test_the_bundle_installs_without_network(tmp_path: Path) -> None:
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "PIP_NO_INDEX": "1"}
     target = tmp_path / "opt"
     subprocess.run([*alone, "bash", str(folder / "install.sh"), str(target)], check=True, env=clean, cwd=tmp_path)
-    done = subprocess.run([*alone, str(target / "bin" / "soc"), "--help"], capture_output=True, text=True, check=True, env=clean, cwd=tmp_path)
+    done = subprocess.run(
+        [*alone, str(target / "bin" / "soc"), "--help"], capture_output=True, text=True, check=True, env=clean, cwd=tmp_path
+    )
     assert "doctor" in done.stdout
     parsed = subprocess.run([*alone, str(target / "bin" / "soc"), "init", "here", "--yes"], check=False, env=clean, cwd=tmp_path)
     assert parsed.returncode == 0

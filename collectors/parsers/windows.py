@@ -91,7 +91,7 @@ class Cells(dict[str, tuple[list[int], list[Any]]]):
 
 def common_bools(array: pa.Array) -> common.Mask:
     """An Arrow boolean array as numpy, nulls false."""
-    mask: common.Mask = pc.fill_null(array, False).to_numpy(zero_copy_only=False)  # noqa: FBT003
+    mask: common.Mask = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
     return mask
 
 

@@ -54,7 +54,10 @@ class Correlation:
     def fields(self, rule: str) -> tuple[str, ...]:
         """Names of the group-by fields in events of one rule, then of the value field."""
         names = [self.aliases[g].get(rule, g) if g in self.aliases else g for g in self.group_by]
-        return (*names, self.aliases[self.value_field].get(rule, self.value_field) if self.value_field in self.aliases else self.value_field)
+        return (
+            *names,
+            self.aliases[self.value_field].get(rule, self.value_field) if self.value_field in self.aliases else self.value_field,
+        )
 
 
 @dataclass(frozen=True, order=True)
@@ -107,7 +110,7 @@ def read(data: Mapping[str, Any], file: str = "") -> Correlation:
     )  # fmt: skip
 
 
-def _conditions(kind: str, spec: Any) -> tuple[tuple[tuple[str, float], ...], str, float]:  # noqa: ANN401  YAML
+def _conditions(kind: str, spec: Any) -> tuple[tuple[tuple[str, float], ...], str, float]:
     if spec is None and kind.startswith("temporal"):
         return (), "", 50
     if not isinstance(spec, dict):
@@ -271,9 +274,9 @@ def _hits(rule: Correlation, name: str, rows: Sequence[int], batch: JsonBatch, t
             yield Hit(times[row], row, name, tuple(str(g) for g in group), values[place], str(row))
 
 
-def texts(batch: Any, name: str, rows: np.ndarray[Any, Any]) -> list[str | None]:  # noqa: ANN401  EventBatch
+def texts(batch: Any, name: str, rows: np.ndarray[Any, Any]) -> list[str | None]:
     """A field of some rows as text; None where it is missing."""
-    import pyarrow as pa  # noqa: PLC0415  the caller has it loaded
+    import pyarrow as pa
 
     column = batch.column(name, rows)
     if column is None:

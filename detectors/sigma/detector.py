@@ -125,7 +125,9 @@ class SigmaDetector:
                     hit = correlate.Hit(int(times[place]) / _MICRO, order, name, tuple(map(str, key)), values[place], event.hex())
                     fresh[index].append(hit)
 
-    def _correlate(self, fresh: Mapping[int, list[correlate.Hit]], state: Mapping[str, Any]) -> tuple[list[Finding], dict[str, Any], list[str]]:
+    def _correlate(
+        self, fresh: Mapping[int, list[correlate.Hit]], state: Mapping[str, Any]
+    ) -> tuple[list[Finding], dict[str, Any], list[str]]:
         """Episodes that hold at least one new hit. What is kept: hits within the timespan of the newest, for late events twice that."""
         findings: list[Finding] = []
         kept: dict[str, Any] = {}
@@ -195,7 +197,7 @@ def _flags(chunk: Chunk, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
     column = chunk.column("thapcanh.exercise", rows)
     if column is None:
         return np.zeros(len(rows), np.bool_)
-    values = np.append(column.values.to_numpy(zero_copy_only=False).astype(np.bool_), False)  # noqa: FBT003  missing
+    values = np.append(column.values.to_numpy(zero_copy_only=False).astype(np.bool_), False)
     return values[column.codes]
 
 
@@ -219,9 +221,16 @@ def _combinations(chunk: EventBatch, rows: Rows) -> Iterable[tuple[tuple[Entity,
     stacked = np.stack([codes for _, codes, _ in columns], axis=1)
     distinct, inverse = np.unique(stacked, axis=0, return_inverse=True)
     for number, codes in enumerate(distinct.tolist()):
-        about = {Entity(kind, values[c]) for (kind, _, values), c in zip(columns, codes, strict=True) if c >= 0 and values[c] not in _NOBODY}
+        about = {
+            Entity(kind, values[c]) for (kind, _, values), c in zip(columns, codes, strict=True) if c >= 0 and values[c] not in _NOBODY
+        }
         yield tuple(sorted(about)), np.flatnonzero(inverse.ravel() == number)
 
 
 def _entities(columns: Columns, places: np.ndarray[Any, Any]) -> set[Entity]:
-    return {Entity(kind, values[c]) for kind, codes, values in columns for c in np.unique(codes[places]).tolist() if c >= 0 and values[c] not in _NOBODY}
+    return {
+        Entity(kind, values[c])
+        for kind, codes, values in columns
+        for c in np.unique(codes[places]).tolist()
+        if c >= 0 and values[c] not in _NOBODY
+    }

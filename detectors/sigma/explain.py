@@ -34,7 +34,9 @@ def reasons(expr: Expr, table: pa.Table) -> tuple[Reason, ...]:
     for number in _held(run, plan.bodies[0]):
         test = plan.tests[number]
         value = _value(test, table)
-        out.setdefault((test.field or "*", value), Reason(test.field or "*", clean(value.replace(SEP, ", "), _CUT), expected=_term(test, value)))
+        out.setdefault(
+            (test.field or "*", value), Reason(test.field or "*", clean(value.replace(SEP, ", "), _CUT), expected=_term(test, value))
+        )
         if len(out) == _SHOWN:
             break
     return tuple(out.values())

@@ -42,7 +42,7 @@ _COMPARE: Final = {CompareOperators.LT: "lt", CompareOperators.LTE: "lte", Compa
 _MAX_LIKE: Final = 4096
 
 
-def express(node: Any) -> Expr:  # noqa: ANN401  pySigma's union of condition classes
+def express(node: Any) -> Expr:
     """The Expr of a condition tree. Unfilled, Unsupported."""
     if isinstance(node, ConditionNOT):
         return Not(express(node.args[0]))

@@ -66,7 +66,7 @@ def load_file(label: str, content: bytes, placeholders: Mapping[str, Sequence[st
         return
     text = content.decode("utf-8", "replace")
     try:
-        documents = [d for d in yaml.load_all(text, Loader=_LOADER) if d is not None]  # noqa: S506  safe loader
+        documents = [d for d in yaml.load_all(text, Loader=_LOADER) if d is not None]
         _bounded(documents)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -100,7 +100,9 @@ def _document(label: str, text: str, data: object, placeholders: Mapping[str, Se
     if not isinstance(data, dict):
         out.broken.append(Broken(label, 1, "a rule is a mapping"))
     elif "correlation" in data or "filter" in data:
-        out.others.append(Other("correlation" if "correlation" in data else "filter", data, label, line_of(text, str(data.get("title", "")))))
+        out.others.append(
+            Other("correlation" if "correlation" in data else "filter", data, label, line_of(text, str(data.get("title", ""))))
+        )
     else:
         parsed = parse(label, text, data, placeholders)
         if isinstance(parsed, Parsed):
@@ -144,8 +146,8 @@ def _fill(rule: SigmaRule, placeholders: Mapping[str, Sequence[str]]) -> None:
     """`%name%` of `|expand` by the values of registers and configured lists."""
     if not placeholders:
         return
-    from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline  # noqa: PLC0415  rare
-    from sigma.processing.transformations import ValueListPlaceholderTransformation  # noqa: PLC0415
+    from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
+    from sigma.processing.transformations import ValueListPlaceholderTransformation
 
     known = {name: list(values) for name, values in placeholders.items() if values}
     item = ProcessingItem(ValueListPlaceholderTransformation(include=list(known)))
@@ -173,4 +175,3 @@ def line_of(text: str, word: str) -> int:
             if word in line:
                 return number
     return 1
-

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-import sigma.modifiers as modifiers
+from sigma import modifiers
 from sigma.types import SigmaExpansion, SigmaString
 
 _DASHES: Final = re.compile(r"\B[\u2013\u2014\u2015](?=\w)")
@@ -59,11 +59,11 @@ def check(detection: object, path: str = "") -> list[str]:
     return problems
 
 
-def _combination(key: str, value: Any) -> list[str]:  # noqa: ANN401  YAML
+def _combination(key: str, value: Any) -> list[str]:
     _, *names = key.split("|")
     found = set(names)
     problems = [f"{key}: {reason}" for reason in _reasons(found, names)]
-    single = not isinstance(value, list) or len(value) < 2  # noqa: PLR2004  a list of one is one value
+    single = not isinstance(value, list) or len(value) < 2
     if "all" in found and single and not isinstance(value, dict):
         problems.append(f"{key}: `all` needs a list of values")
     return problems
@@ -73,7 +73,13 @@ def _reasons(found: set[str], names: Sequence[str]) -> list[str]:
     out = []
     if len(found) != len(names):
         out.append("a modifier stands twice")
-    for group, what in ((_TEXT, "only one of"), (_ENCODERS, "only one of"), (_WIDE, "only one of"), (_COMPARE, "only one of"), (_PARTS, "only one of")):
+    for group, what in (
+        (_TEXT, "only one of"),
+        (_ENCODERS, "only one of"),
+        (_WIDE, "only one of"),
+        (_COMPARE, "only one of"),
+        (_PARTS, "only one of"),
+    ):
         if len(found & group) > 1:
             out.append(f"{what} {', '.join(sorted(found & group))} can be used")
     alone = found & _ALONE

@@ -13,7 +13,9 @@ from domain.alert import RuleRef
 
 def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
     """Identity of a rule; the version is the hash of what it says."""
-    digest = hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str), digest_size=6).hexdigest()
+    digest = hashlib.blake2b(
+        orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str), digest_size=6
+    ).hexdigest()
     return RuleRef(
         id=str(data.get("id") or data.get("name") or f"unnamed-{digest}"),
         title=str(data.get("title") or ""),

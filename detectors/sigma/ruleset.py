@@ -42,7 +42,7 @@ class RuleSet:
     @cached_property
     def fields(self) -> frozenset[str]:
         """Every event field that some rule reads; "*" when a rule has keywords."""
-        from domain.query import fields_of  # noqa: PLC0415  used once
+        from domain.query import fields_of
 
         names: set[str] = set()
         for rule in self.rules:
@@ -69,7 +69,7 @@ def cached(roots: Sequence[Path], folder: Path | None, placeholders: Mapping[str
         if found is not None:
             found.fingerprint = key
             return found
-    from detectors.sigma.build import build  # noqa: PLC0415  pySigma is heavy; the cache does without
+    from detectors.sigma.build import build
 
     rules = build(files, placeholders)
     rules.fingerprint = key

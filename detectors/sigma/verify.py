@@ -57,7 +57,7 @@ def _judge(out: Outcome, case: Mapping[str, Any], got: tuple[Any, str]) -> None:
     out.failures.append({"id": case.get("id"), "expected": expected, "got": answer, "why": why})
 
 
-def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path | None) -> list[tuple[Any, str]]:  # noqa: ANN401
+def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path | None) -> list[tuple[Any, str]]:
     parsed = _rule(key, rule, root)
     if isinstance(parsed, str):
         return [("error", parsed)] * len(cases)
@@ -68,7 +68,7 @@ def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path
     return [(number in hits, "the condition holds" if number in hits else "the condition does not hold") for number in range(len(cases))]
 
 
-def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:  # noqa: ANN401  YAML text or object
+def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:
     """The rule, or what is wrong with it."""
     found = Loaded()
     if rule is None:
@@ -120,7 +120,7 @@ def _correlation(case: Mapping[str, Any]) -> tuple[Any, str]:
     return fired, "raw firings"
 
 
-def _documents(rules: Any) -> list[Any]:  # noqa: ANN401  YAML text, or documents
+def _documents(rules: Any) -> list[Any]:
     if isinstance(rules, str):
-        return list(yaml.load_all(rules, Loader=_LOADER))  # noqa: S506  safe loader
+        return list(yaml.load_all(rules, Loader=_LOADER))
     return [d for r in rules for d in (_documents(r) if isinstance(r, str) else [r])]

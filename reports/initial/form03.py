@@ -55,8 +55,6 @@ def blocks(case: Case, paper: Paper, draft: Draft) -> Iterator[Block]:
     yield office.closing(paper, draft, vi("sign_seal"))
 
 
-
-
 def _sender(paper: Paper, draft: Draft) -> Iterator[Block]:
     agency, contact = paper.organisation.agency, paper.organisation.contact
     yield Heading(vi("m03_sender"))

@@ -65,8 +65,11 @@ def figures(found: tuple[Figure, ...]) -> Iterator[Block]:
     )  # fmt: skip
     rows = tuple(
         (
-            vi(f"figure_{f.name}"), one_line(f.query, _QUERY), ", ".join(f.by) + (f" / {f.every}" if f.every else ""),
-            f"{moment(f.window.start)} – {moment(f.window.end)}", number_text(f.result),
+            vi(f"figure_{f.name}"),
+            one_line(f.query, _QUERY),
+            ", ".join(f.by) + (f" / {f.every}" if f.every else ""),
+            f"{moment(f.window.start)} – {moment(f.window.end)}",
+            number_text(f.result),
         )
         for f in found
     )

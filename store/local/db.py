@@ -167,5 +167,9 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError:
             "the disk refused a read or write; nothing was stored", where=where, hint="check free space and the disk; soc store verify"
         )
     if "not a database" in text or "malformed" in text:
-        return StoreError(f"the catalog is damaged: {text}", where=where, hint="restore the folder from a backup (docs/operations.md), then: soc store verify")
+        return StoreError(
+            f"the catalog is damaged: {text}",
+            where=where,
+            hint="restore the folder from a backup (docs/operations.md), then: soc store verify",
+        )
     return StoreError(f"the catalog failed: {text}", where=where, hint="soc store verify")

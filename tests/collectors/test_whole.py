@@ -66,7 +66,12 @@ def test_a_line_beyond_the_limit_is_told_and_the_next_is_whole(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("cut.gz", gzip.compress(b"x" * 100_000)[:60]), ("bad.zip", b"PK\x03\x04" + b"\x00" * 50), ("cut.evtx", b"ElfFile\x00" + b"\x00" * 4088), ("h.evtx", b"ElfFile\x00")],
+    [
+        ("cut.gz", gzip.compress(b"x" * 100_000)[:60]),
+        ("bad.zip", b"PK\x03\x04" + b"\x00" * 50),
+        ("cut.evtx", b"ElfFile\x00" + b"\x00" * 4088),
+        ("h.evtx", b"ElfFile\x00"),
+    ],
 )
 def test_damage_is_told(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)

@@ -152,7 +152,10 @@ def test_playbook_lists_lint_print_export(case: tuple[Soc, str], tmp_path: Path)
     bad.write_text("id: PB99\nvershun: 1\n", encoding="utf-8")
     linted = soc("playbook", "lint", str(bad), "--json")
     assert linted.returncode == 4
-    assert any(p["text"] == "unknown key vershun in playbook; did you mean version?" and p["line"] == 2 for p in json.loads(linted.stdout)["problems"])
+    assert any(
+        p["text"] == "unknown key vershun in playbook; did you mean version?" and p["line"] == 2
+        for p in json.loads(linted.stdout)["problems"]
+    )
     assert "# RESPONSE CHECKLIST PB04" in soc("playbook", "print", "PB04").stdout
     soc("playbook", "start", key, "PB04")
     assert "203.0.113.84" in soc("playbook", "print", f"{key}.PB04", "--lang", "vi").stdout

@@ -58,7 +58,9 @@ def test_missing_are_required_steps_that_are_open() -> None:
 
 def test_a_step_that_is_opened_again_forgets_answer_approval_and_results() -> None:
     result = {"query": "q", "text": "*", "count": 3, "file": "f", "sha256": "0"}
-    run = fold(runs.queried("C1", result), runs.approved("C1", "ok"), runs.step_done("C1", answer="yes"), runs.step_opened("C1", "new address"))
+    run = fold(
+        runs.queried("C1", result), runs.approved("C1", "ok"), runs.step_done("C1", answer="yes"), runs.step_opened("C1", "new address")
+    )
     state = run.state("C1")
     assert (state.status, state.answer, state.approvals, dict(state.results), state.rounds) == ("open", "", (), {}, 1)
     assert run.records == 5
@@ -66,7 +68,9 @@ def test_a_step_that_is_opened_again_forgets_answer_approval_and_results() -> No
 
 def test_done_keeps_results_approvals_and_who() -> None:
     result = {"query": "q", "text": "*", "count": 3, "file": "f", "sha256": "0"}
-    state = fold(runs.queried("C1", result), runs.approved("C1", "ok", alone=True), runs.step_done("C1", note="n", accepted=True)).state("C1")
+    state = fold(runs.queried("C1", result), runs.approved("C1", "ok", alone=True), runs.step_done("C1", note="n", accepted=True)).state(
+        "C1"
+    )
     assert (state.status, state.actor, state.note, state.accepted) == ("done", "lan", "n", True)
     assert state.at == T0 + timedelta(minutes=3)
     assert state.results["q"].count == 3
@@ -74,7 +78,10 @@ def test_done_keeps_results_approvals_and_who() -> None:
 
 
 def test_inputs_are_replaced_by_name() -> None:
-    assert dict(fold(runs.inputs_set({"user": ["lan"]}), runs.inputs_set({"user": ["hoa", "an"]})).inputs) == {"ip": ("::1",), "user": ("hoa", "an")}
+    assert dict(fold(runs.inputs_set({"user": ["lan"]}), runs.inputs_set({"user": ["hoa", "an"]})).inputs) == {
+        "ip": ("::1",),
+        "user": ("hoa", "an"),
+    }
 
 
 def test_records_of_a_later_version_are_ignored() -> None:

@@ -75,7 +75,11 @@ def test_what_has_become_of_a_district() -> None:
 @pytest.mark.parametrize(
     ("address", "own"),
     [
-        ("10.1.2.3", True), ("198.51.100.7", True), ("2001:db8:20:1::1", True), ("203.0.113.9", True), ("203.0.113.10", False),
+        ("10.1.2.3", True),
+        ("198.51.100.7", True),
+        ("2001:db8:20:1::1", True),
+        ("203.0.113.9", True),
+        ("203.0.113.10", False),
         ("2001:db8:bad::1", False),
     ],
 )

@@ -84,7 +84,11 @@ other_tests = st.builds(Test, st.sampled_from(FIELDS), st.just("null")) | st.bui
 )
 exprs = st.recursive(
     literal_tests | other_tests,
-    lambda child: st.builds(Not, child) | st.builds(And, st.lists(child, max_size=3).map(tuple)) | st.builds(Or, st.lists(child, max_size=3).map(tuple)),
+    lambda child: (
+        st.builds(Not, child)
+        | st.builds(And, st.lists(child, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(child, max_size=3).map(tuple))
+    ),
     max_leaves=8,
 )
 

@@ -66,7 +66,9 @@ def test_optional_inputs() -> None:
 
 def test_own_addresses_never_reach_a_block_list() -> None:
     own = Registers(assets=(Asset(id="a", name="DVC", addresses=("198.51.100.0/24",)),)).is_own
-    values = from_entities(BOOK, [(), incident(Entity("ip", "198.51.100.10"), Entity("ip", "fd00::1"), Entity("ip", "no address")).entities], own)
+    values = from_entities(
+        BOOK, [(), incident(Entity("ip", "198.51.100.10"), Entity("ip", "fd00::1"), Entity("ip", "no address")).entities], own
+    )
     assert values["source_ip"] == (ATTACKER, ATTACKER6)
     assert values["server_ip"] == (SERVER, "198.51.100.10", "fd00::1")
 

@@ -63,7 +63,13 @@ def alert(store: Store, title: str, ids: Sequence[str], entities: Sequence[Entit
 def incident(store: Store, t0: datetime, **more: Any) -> str:
     """An incident of the asset `dvc`."""
     key = incident_id(more.get("title", "x"), t0)
-    values = {"title": "Dò mật khẩu Cổng dịch vụ công", "detected_by": "sigma", "assets": ("dvc",), "category": "unauthorised_access", "level": "M2"}
+    values = {
+        "title": "Dò mật khẩu Cổng dịch vụ công",
+        "detected_by": "sigma",
+        "assets": ("dvc",),
+        "category": "unauthorised_access",
+        "level": "M2",
+    }
     kind, body = opened(Opening(key, t0, **{**values, **more}))
     store.records.append([NewRecord("incident", key, kind, body, "mai")], t0 + timedelta(minutes=5))
     return key

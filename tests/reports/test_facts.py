@@ -23,9 +23,7 @@ REGISTERS = Registers(
 
 
 def _buckets(hours: Sequence[int], source: str = "fw") -> list[Bucket]:
-    return [
-        Bucket(source, at := MONDAY + timedelta(hours=h), 10, at + timedelta(minutes=1), at + timedelta(minutes=59)) for h in hours
-    ]
+    return [Bucket(source, at := MONDAY + timedelta(hours=h), 10, at + timedelta(minutes=1), at + timedelta(minutes=59)) for h in hours]
 
 
 def _one(

@@ -121,7 +121,15 @@ def test_pdf_says_what_it_conforms_to_and_has_the_text() -> None:
     assert b"pdfuaid" in data
     text = pdf_text(data, "-layout")
     assert re.search(r"ỦY BAN NHÂN DÂN\s+CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", text)
-    known = "Số: 05/BC-SKHCN", "Sao Mai, ngày 05 tháng 02 năm 2026", "BÁO CÁO", "Không phát hiện.", "PHÓ GIÁM ĐỐC", "Phụ lục I", "203.0.113.2"
+    known = (
+        "Số: 05/BC-SKHCN",
+        "Sao Mai, ngày 05 tháng 02 năm 2026",
+        "BÁO CÁO",
+        "Không phát hiện.",
+        "PHÓ GIÁM ĐỐC",
+        "Phụ lục I",
+        "203.0.113.2",
+    )
     for words in known:
         assert words in text
 

@@ -28,7 +28,12 @@ def test_event_count_counts_both_ends_of_the_window() -> None:
 
 
 def test_groups_are_apart_and_an_event_without_the_field_belongs_to_none() -> None:
-    events = [{"time": 0, "a": "fail", "u": "x"}, {"time": 1, "a": "fail", "u": "y"}, {"time": 2, "a": "fail"}, {"time": 3, "a": "fail", "u": "x"}]
+    events = [
+        {"time": 0, "a": "fail", "u": "x"},
+        {"time": 1, "a": "fail", "u": "y"},
+        {"time": 2, "a": "fail"},
+        {"time": 3, "a": "fail", "u": "x"},
+    ]
     assert fired(correlation(type="event_count", condition={"gte": 2}), events) == [3]
 
 

@@ -94,7 +94,9 @@ def test_one_broken_rule_does_not_stop_the_others() -> None:
 
 
 def test_yaml_bomb_and_deep_nesting_are_refused() -> None:
-    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)
+    )
     out: Loaded = load([("bomb.yml", bomb.encode()), ("deep.yml", b"a: " + b"[" * 60 + b"]" * 60)])
     assert [b.reason for b in out.broken] == ["not valid YAML: it unfolds to more than is sensible (aliases or nesting)"] * 2
 

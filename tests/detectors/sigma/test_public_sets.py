@@ -50,7 +50,10 @@ def test_conformance_rows(shared_data: Path, extracted: Path) -> None:
 
 def test_hits_on_attack_samples(windows: RuleSet, shared_data: Path, extracted: Path) -> None:
     result = hunt.Hunt()
-    got = {(windows.rules[h.rule].ref.id, h.source, h.record) for h in hunt.hunt([str(extracted / "attack-samples-dev")], windows, result, workers=1)}
+    got = {
+        (windows.rules[h.rule].ref.id, h.source, h.record)
+        for h in hunt.hunt([str(extracted / "attack-samples-dev")], windows, result, workers=1)
+    }
     lines = (shared_data / "evtx/expected-dev.jsonl").read_text().splitlines()
     assert got == {(d["rule_id"], d["source"], d["record"]) for d in map(json.loads, lines)}
     assert (result.files, result.events, result.problems) == (70, 764, [])
