@@ -150,7 +150,8 @@ class Bench:
         """Parse and write to Parquet, inner; the whole `collect once` beside it."""
         out = []
         for name, folder, parser, bar in (
-            ("nginx", "web-dvc", "nginx", "300,000"), ("FortiGate", "fw-thdl", "fortigate", "80,000"), ("Suricata EVE", "ids-thdl", "suricata", "250,000"),
+            ("nginx", "web-dvc", "nginx", "300,000"), ("FortiGate", "fw-thdl", "fortigate", "80,000"),
+            ("Suricata EVE", "ids-thdl", "suricata", "250,000"),
         ):  # fmt: skip
             lines = self._lines(folder, 200_000)
             path = self.work / f"{parser}.log"

@@ -145,7 +145,7 @@ class Writer:
     """Appends to the spool of one source; SourceError from the constructor while another process does."""
 
     def __init__(self, place: Path, limit: int = 0, floor: int = 0, synced: Callable[[], None] | None = None) -> None:
-        """`limit`: quota, bytes; `floor`: last record number that the store knows of; `synced`: called by another thread after each sync."""
+        """`limit`: quota, bytes; `floor`: last record number in the store; `synced`: called by another thread after each sync."""
         place.mkdir(parents=True, exist_ok=True)
         self.place = place
         self._lock_fd = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)

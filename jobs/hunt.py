@@ -143,7 +143,7 @@ def hunt(paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto
     """Hits of all files, in input order, while they are found; totals go to `result`."""
     hunter = Hunter(rules)
     batches = _batches([Path(p) for p in paths], result, parser)
-    for step in _steps(hunter, batches, result, workers or _workers(paths)):
+    for step in _steps(hunter, batches, workers or _workers(paths)):
         result.events += step.events
         result.unparsed += step.unparsed
         result.seconds_read += step.seconds_parse
@@ -187,7 +187,7 @@ def _work(batch: RawBatch) -> Step:
     return _HUNTER.step(batch)
 
 
-def _steps(hunter: Hunter, batches: Iterator[RawBatch], result: Hunt, workers: int) -> Iterator[Step]:
+def _steps(hunter: Hunter, batches: Iterator[RawBatch], workers: int) -> Iterator[Step]:
     """Steps in order; with several workers at most two batches each are under way, so memory is bounded."""
     if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(hunter.step, batches)

@@ -38,9 +38,9 @@ def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str]) -> tuple[bool
     return hit, str([row(t, 0) for t in tables])
 
 
-def _base(
+def _base(  # noqa: PLR0913, PLR0917  one call in the middle of a long expression
     rules: RuleSet, rule: correlate.Correlation, name: str, number: int, batch: TableBatch, rows: Any, order: int
-) -> list[correlate.Hit]:  # noqa: PLR0913, PLR0917
+) -> list[correlate.Hit]:
     names = second.mapped_fields(rule, name, rules.rules[number].source)
     *groups, values = [correlate.texts(batch, f, rows) if f else [None] * len(rows) for f in names]
     out = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 import ahocorasick_rs
 import numpy as np
@@ -61,7 +61,7 @@ class Literals:
         offsets, data = _buffers(texts)
         if self._first is not None and not self._first.find_matches_as_indexes(data):
             return {}
-        assert self._automaton is not None  # for the type checker
+        assert self._automaton is not None  # noqa: S101  for the type checker
         found = self._automaton.find_matches_as_indexes(data, overlapping=True)
         if not found:
             return {}
@@ -79,7 +79,7 @@ class Literals:
         bounds = [0, *edges.tolist(), len(pattern)]
         return {
             self._long[int(pattern[a])]: Hits(element[a:b], at_start[a:b], at_end[a:b], whole[a:b])
-            for a, b in zip(bounds, bounds[1:], strict=False)
+            for a, b in pairwise(bounds)
             if b > a
         }
 

@@ -10,7 +10,7 @@ from domain.errors import ConfigError
 from store.base import Store
 
 
-def open_store(url: str, options: Mapping[str, Any] | None = None) -> Store:
+def open_store(url: str, options: Mapping[str, Any] | None = None) -> Store:  # noqa: ARG001  for engines with passwords
     """`file:DIR` = embedded engine in that folder (made when absent). StoreError when it cannot be opened."""
     if url.startswith("file:"):
         from store.local import LocalStore  # engines are loaded when used

@@ -62,7 +62,7 @@ class SigmaDetector:
         self._users = second.users(rules, self._correlations)
         self._alerts = [not rule.quiet and rule.ref.level != NO_ALERT for rule in rules.rules]
 
-    def scan(self, chunks: Iterable[Chunk], state: Mapping[str, object], now: datetime, events: EventStore) -> Scanned:
+    def scan(self, chunks: Iterable[Chunk], state: Mapping[str, object], now: datetime, events: EventStore) -> Scanned:  # noqa: ARG002  the contract
         """Findings on the new events; `state` carries the hits that correlations still need."""
         groups: dict[tuple[int, tuple[Entity, ...], bool], _Group] = {}
         fresh: dict[int, list[correlate.Hit]] = defaultdict(list)

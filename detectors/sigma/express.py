@@ -137,7 +137,7 @@ def _regex(item: SigmaRegularExpression) -> str:
 
 
 def _perl_space(pattern: str) -> str:
-    """`\\s` as rule writers know it holds the vertical tab; RE2's does not."""
+    r"""`\s` as rule writers know it holds the vertical tab; RE2's does not."""
     out: list[str] = []
     in_class = False
     for piece in re.findall(r"\\.|\[\^?\]?|[^\\\[\]]+|.", pattern, re.DOTALL):

@@ -1,4 +1,4 @@
-"""A rule set: rule files loaded, mapped, routed and compiled, and what is blind or broken, with the reason. Cached as JSON, never pickled."""
+"""A rule set: rule files loaded, mapped, routed and compiled; what is blind or broken, with the reason. Cached as JSON, never pickled."""
 
 from __future__ import annotations
 
