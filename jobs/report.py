@@ -29,7 +29,7 @@ from reports.base import Account, Order, Report
 from reports.office import Paper
 from reports.render import FORMATS, render
 from reports.text import LANG
-from store.base import NewRecord, Record, RecordStore
+from store.base import NewRecord, RecordStore
 
 STREAM: Final = "document"
 
@@ -211,9 +211,3 @@ def _body(runtime: Runtime, written: Written, document: Document, account: Accou
 def digest(data: bytes) -> str:
     """SHA-256, hex."""
     return hashlib.sha256(data).hexdigest()
-
-
-def made(runtime: Runtime) -> Sequence[Record]:
-    """The newest record of every document, oldest first."""
-    newest = {record.key: record for record in runtime.store.records.find(STREAM)}
-    return sorted(newest.values(), key=lambda r: r.seq)

@@ -25,5 +25,16 @@ def harmless(document: Document) -> Document:
 
 
 def breakable(text: str, longer: int, every: int) -> str:
-    """Words longer than `longer` may break every few characters: marked by a zero-width space (PDF; Word and browsers need no help)."""
-    return re.sub(rf"[^\s/-]{{{longer + 1},}}", lambda m: "\u200b".join(m[0][i : i + every] for i in range(0, len(m[0]), every)), text)
+    """Words longer than `longer` may break: after - and /, and within parts that are still longer every few characters.
+
+    The places are marked by zero-width spaces (PDF; Word and browsers need no help).
+    """
+    return re.sub(rf"\S{{{longer + 1},}}", lambda m: "\u200b".join(_pieces(m[0], longer, every)), text)
+
+
+def _pieces(word: str, longer: int, every: int) -> list[str]:
+    out = []
+    for part in filter(None, re.split(r"(?<=[-/])", word)):
+        step = every if len(part) > longer else len(part)
+        out += [part[i : i + step] for i in range(0, len(part), step)]
+    return out

@@ -81,7 +81,8 @@ def alerts(facts: Weekly) -> Iterator[Block]:
     """III. Alerts by level."""
     shown = [f for f in facts.alerts if f.alert.status != "silenced"]
     hidden, blind = len(facts.alerts) - len(shown), facts.total is None and not facts.alerts
-    yield Paragraph(vi("alerts_sum", n=number_text(None if blind else len(shown)), silenced=number_text(hidden), exercises=number_text(facts.exercises)))
+    told = {"n": None if blind else len(shown), "silenced": hidden, "exercises": facts.exercises}
+    yield Paragraph(vi("alerts_sum", **{name: number_text(value) for name, value in told.items()}))
     rows = []
     for name in reversed(LEVELS):
         same = [f.alert for f in shown if f.alert.rule.level == name]

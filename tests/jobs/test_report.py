@@ -245,6 +245,15 @@ def test_what_cannot_be_asked_for(week: Path, report: Run, args: tuple[str, ...]
     assert done.stdout == ""
 
 
+def test_a_folder_that_cannot_be_written_is_named(week: Path, report: Run) -> None:
+    (week / "here").write_text("a file", encoding="utf-8")
+    done = report("weekly", "--format", "md", "--out", str(week / "here"))
+    assert done.returncode == 3
+    assert f"{week / 'here'}" in done.stderr
+    assert "--out DIR" in done.stderr
+    assert _records(week) == []
+
+
 def test_the_list_says_what_is_built(report: Run) -> None:
     rows = [json.loads(line) for line in report("list", "--json").stdout.splitlines()]
     assert [r["kind"] for r in rows if r["built"]] == ["weekly", "notice", "initial"]
