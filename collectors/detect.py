@@ -27,8 +27,8 @@ from domain.raw import RawBatch, event_ids
 
 PLAIN: Final = "plain"
 """Parser name of what nobody claims: a wrapped message is an event, a bare line is `pipeline_error`."""
-BARE: Final = "windows"
-"""Parser whose records are tried before envelopes: Winlogbeat's JSON looks like Filebeat's."""
+BARE: Final = ("windows", "suricata")
+"""Parsers whose records are tried before envelopes: their JSON looks like one, and they are many."""
 NO_TIME: Final = "no_timestamp"
 """Tag of events whose record tells no time: `@timestamp` is the arrival."""
 _SAMPLE: Final = 64
@@ -123,19 +123,33 @@ def decode(records: pa.Array, encoding: str) -> pa.Array:
     return out
 
 
-def _bare(records: pa.Array, asked: str) -> Mask:
-    """Rows that the parser BARE reads as they are: their shape is that of an envelope, and they are many."""
-    if asked not in ("auto", BARE):
-        return np.zeros(len(records), bool)
-    return parser_named(BARE).match(records)
+def _bare(records: pa.Array, asked: str) -> Ints:
+    """The number in PARSERS of the BARE parser that reads a row as it is; -1 = none does."""
+    out = np.full(len(records), -1, np.int32)
+    free: Mask = pc.starts_with(records, "{").to_numpy(zero_copy_only=False).copy()
+    for name in _first_by(records, BARE) if asked == "auto" else BARE:
+        if free.any() and asked in ("auto", name):
+            mine = free & parser_named(name).match(records)
+            out[mine] = list(PARSERS).index(name)
+            free &= ~mine
+    return out
 
 
-def unwrap(payload: Payload, bare: Mask) -> tuple[Payload, Mask]:
-    """Strip what wraps the records that are not `bare`, each envelope at most once; the mask tells which rows wore one."""
+def _first_by(records: pa.Array, names: Sequence[str]) -> Sequence[str]:
+    """The parsers that a sample shows first: the order saves time, it changes nothing else."""
+    if len(records) <= 2 * _SAMPLE:
+        return names
+    sample = records.take(pa.array(np.arange(0, len(records), len(records) // _SAMPLE)))
+    hits = {name: int(parser_named(name).match(sample).sum()) for name in names}
+    return sorted(names, key=lambda name: -hits[name])
+
+
+def unwrap(payload: Payload, bare: Ints) -> tuple[Payload, Mask]:
+    """Strip what wraps the records that no BARE parser reads, each envelope at most once; the mask tells which rows wore one."""
     wrapped = np.zeros(len(payload.records), bool)
-    for name in ENVELOPES if not bare.all() else ():
+    for name in ENVELOPES if (bare < 0).any() else ():
         envelope: Envelope = _load(ENVELOPES[name])
-        mask = envelope.match(payload.records) & ~bare
+        mask = envelope.match(payload.records) & (bare < 0)
         if mask.any():
             payload = _unwrap(envelope, payload, mask)
             wrapped |= mask
@@ -172,15 +186,14 @@ def _take(payload: Payload, rows: Ints) -> Payload:
     return replace(payload, records=payload.records.take(index), arrivals=payload.arrivals[rows], outer=outer)
 
 
-def choose(payload: Payload, asked: str, bare: Mask) -> list[tuple[str, Ints]]:
+def choose(payload: Payload, asked: str, bare: Ints) -> list[tuple[str, Ints]]:
     """(parser, its rows): every row once."""
     size = len(payload.records)
     if asked != "auto":
         return [(asked, np.arange(size, dtype=np.int32))] if size else []
     names = [*PARSERS, PLAIN]
-    owner = np.full(size, names.index(PLAIN), np.int32)
-    owner[bare] = names.index(BARE)
-    free = ~bare
+    owner = np.where(bare < 0, names.index(PLAIN), bare).astype(np.int32)
+    free = bare < 0
     program = _programs(payload)
     for number, name in enumerate(names[:-1]):
         if name in program:
@@ -225,11 +238,10 @@ def _programs(payload: Payload) -> dict[str, Ints]:
 
 def _likely_first(records: pa.Array, free: Mask) -> Sequence[str]:
     """All parsers, those that a sample shows first; the generic ones stay last, in their order."""
-    rows = np.flatnonzero(free)
-    sample = records.take(pa.array(rows[:: max(1, len(rows) // _SAMPLE)]))
     special = [name for name in PARSERS if name not in GENERIC]
-    hits = {name: int(parser_named(name).match(sample).sum()) for name in special} if len(records) > 2 * _SAMPLE else {}
-    return sorted(special, key=lambda name: -hits.get(name, 0)) + [name for name in PARSERS if name in GENERIC]
+    rows = np.flatnonzero(free)
+    ordered = _first_by(records.take(pa.array(rows)) if len(rows) < len(free) else records, special)
+    return [*ordered, *(name for name in PARSERS if name in GENERIC)]
 
 
 def parser_named(name: str) -> Parser:

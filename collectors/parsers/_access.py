@@ -167,9 +167,11 @@ def spread(column: pa.DictionaryArray, of: Callable[[str], Event], names: Sequen
     derived = [of(value) for value in column.dictionary.to_pylist()]
     out: dict[str, pa.Array] = {}
     for name in names:
-        values = [several(*v) if isinstance(v, list) else v for v in (event.get(name) for event in derived)]
-        if not any(value is not None for value in values):
+        values = [event.get(name) for event in derived]
+        if values.count(None) == len(values):
             continue
+        if any(type(value) is list for value in values):
+            values = [several(*value) if isinstance(value, list) else value for value in values]
         if name.endswith("port"):
             out[name] = pa.array(values, pa.int64()).take(column.indices)
         else:

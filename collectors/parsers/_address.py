@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
 _V4: Final = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII)
@@ -40,10 +40,11 @@ def _odd_ip(value: str) -> str | None:
 @lru_cache(1 << 14)
 def internal(address: str) -> bool:
     """Whether a canonical address is private, shared, link-local, unique local or loopback."""
-    six = ":" in address
-    number = int(IPv6Address(address)) if six else int(IPv4Address(address))
-    return any(number >> shift == head for head, shift in (_INSIDE_6 if six else _INSIDE_4))
+    if ":" not in address:
+        first, second = (int(part) for part in address.split(".", 2)[:2])
+        return first in (10, 127) or second in _INSIDE.get(first, ())
+    number = int(IPv6Address(address))
+    return number == 1 or number >> 121 == 0xFC00 >> 9 or number >> 118 == 0xFE80 >> 6
 
 
-_INSIDE_4: Final = ((10, 24), (127, 24), (0xAC1, 20), (0xC0A8, 16), (0xA9FE, 16), (0x6440 >> 6, 22))
-_INSIDE_6: Final = ((0xFC00 >> 9, 121), (0xFE80 >> 6, 118), (1, 0))
+_INSIDE: Final = {172: range(16, 32), 192: (168,), 169: (254,), 100: range(64, 128)}

@@ -20,6 +20,10 @@ from collectors.parsers.common import Ints, Mask
 _Where: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 _QUOTE, _SPACE, _EQUALS = 34, 32, 61
 _PAIR: Final = re.compile(r'([^\s="]+)=(?:"(.*?)"(?=\s+[^\s="]+=|\s*$)|"([^"]*)(?:"|$)|(\S*))', re.DOTALL)
+_Found: TypeAlias = "dict[str, tuple[list[pa.Array], list[Ints]]]"
+"""Key -> values, and the records that they belong to."""
+_CHUNK: Final = 4096
+"""Records whose bytes are looked at together: they stay in the processor's cache."""
 MAX_KEYS: Final = 1024
 """Different keys in one block; pairs with further keys are left to event.original."""
 
@@ -61,13 +65,18 @@ class Coded:
 def columns(records: pa.Array) -> dict[str, Coded]:
     """Key -> column; the first of repeated keys counts."""
     size = len(records)
-    odd = _odd(records)
-    if not odd.any():
-        return _columns(records, np.arange(size, dtype=np.int32), size)
-    rows = np.flatnonzero(~odd).astype(np.int32)
-    fast = _columns(records.take(pa.array(rows)), rows, size) if len(rows) else {}
-    slow = _by_pattern(records, np.flatnonzero(odd).astype(np.int32), size)
-    return {key: _both(fast.get(key), slow.get(key)) for key in [*fast, *(k for k in slow if k not in fast)]}
+    found: _Found = {}
+    for start in range(0, size, _CHUNK):
+        part = records[start : start + _CHUNK]
+        odd = _odd(part)
+        rows = np.arange(start, start + len(part), dtype=np.int32)
+        if not odd.any():
+            _by_bytes(part, rows, found)
+            continue
+        even = np.flatnonzero(~odd)
+        _by_bytes(part.take(pa.array(even)), rows[even], found)
+        _by_pattern(part.filter(pa.array(odd)), rows[odd], found)
+    return {key: _scatter(pa.concat_arrays(values), np.concatenate(owners), size) for key, (values, owners) in found.items()}
 
 
 def pairs(record: str) -> dict[str, str]:
@@ -76,14 +85,6 @@ def pairs(record: str) -> dict[str, str]:
     for key, closed, open_end, bare in _PAIR.findall(record[: 1 << 16]):
         out.setdefault(key, (closed or open_end or bare).replace('\\"', '"'))
     return out
-
-
-def _both(fast: Coded | None, slow: Coded | None) -> Coded:
-    if fast is None or slow is None:
-        known = fast or slow
-        assert known is not None  # noqa: S101  one of them holds the key
-        return known
-    return fast.or_else(slow)
 
 
 def _bytes(records: pa.Array) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int32]], pa.Buffer]:
@@ -101,11 +102,12 @@ def _odd(records: pa.Array) -> Mask:
     return escaped | counts
 
 
-def _columns(records: pa.Array, rows: Ints, size: int) -> dict[str, Coded]:
+def _by_bytes(records: pa.Array, rows: Ints, found: _Found) -> None:
+    """Pairs of records whose quotes pair up."""
     raw, where, buffer = _bytes(records)
     begin, end = int(where[0]), int(where[-1])
     if begin == end:
-        return {}
+        return
     view = raw[begin:end]
     outside = (np.cumsum(view == _QUOTE, dtype=np.uint8) & 1) == 0
     spaces = np.flatnonzero((view == _SPACE) & outside) + begin
@@ -114,12 +116,11 @@ def _columns(records: pa.Array, rows: Ints, size: int) -> dict[str, Coded]:
     owner = np.repeat(rows, np.diff(np.searchsorted(starts, where, side="left")))
     starts, ends, equals, owner = _with_equals(view, begin, starts, ends, owner)
     if not len(starts):
-        return {}
+        return
     keys = _slices(buffer, starts, equals).dictionary_encode()
     first, last = equals + 1, ends
     quoted = (last - first >= 2) & (raw[np.minimum(first, end - 1)] == _QUOTE) & (raw[last - 1] == _QUOTE)
-    values = _interleaved(buffer, first + quoted, last - quoted)
-    return _by_key(keys, values, owner, size)
+    _by_key(keys, _interleaved(buffer, first + quoted, last - quoted), owner, found)
 
 
 def _with_equals(
@@ -143,15 +144,16 @@ def _slices(buffer: pa.Buffer, first: _Where, last: _Where) -> pa.Array:
     return _interleaved(buffer, first, last).take(pa.array(np.arange(0, 2 * len(first), 2, dtype=np.int64)))
 
 
-def _by_key(keys: pa.DictionaryArray, values: pa.Array, owner: Ints, size: int) -> dict[str, Coded]:
+def _by_key(keys: pa.DictionaryArray, values: pa.Array, owner: Ints, found: _Found) -> None:
     codes = keys.indices.to_numpy().astype(np.int32 if len(keys.dictionary) > 1 << 15 else np.int16)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(keys.dictionary) + 1))
-    out = {}
-    for number, key in enumerate(keys.dictionary.to_pylist()[:MAX_KEYS]):
-        tokens = order[bounds[number] : bounds[number + 1]]
-        out[key] = _scatter(values.take(pa.array(2 * tokens)), owner[tokens], size)
-    return out
+    for number, key in enumerate(keys.dictionary.to_pylist()):
+        if key in found or len(found) < MAX_KEYS:
+            tokens = order[bounds[number] : bounds[number + 1]]
+            texts, owners = found.setdefault(key, ([], []))
+            texts.append(values.take(pa.array(2 * tokens)))
+            owners.append(owner[tokens])
 
 
 def _scatter(values: pa.Array, owner: Ints, size: int) -> Coded:
@@ -161,15 +163,13 @@ def _scatter(values: pa.Array, owner: Ints, size: int) -> Coded:
     return Coded(codes, coded.dictionary)
 
 
-def _by_pattern(records: pa.Array, rows: Ints, size: int) -> dict[str, Coded]:
-    found: dict[str, tuple[list[int], list[str]]] = {}
-    for row, record in zip(rows.tolist(), records.take(pa.array(rows)).to_pylist(), strict=True):
+def _by_pattern(records: pa.Array, rows: Ints, found: _Found) -> None:
+    for row, record in zip(rows.tolist(), records.to_pylist(), strict=True):
         for key, value in pairs(record).items():
             if key in found or len(found) < MAX_KEYS:
-                places, values = found.setdefault(key, ([], []))
-                places.append(row)
-                values.append(value)
-    return {key: _scatter(pa.array(values, pa.string()), np.array(places, np.int32), size) for key, (places, values) in found.items()}
+                texts, owners = found.setdefault(key, ([], []))
+                texts.append(pa.array([value], pa.string()))
+                owners.append(np.array([row], np.int32))
 
 
 def combined(size: int, *parts: Coded | None) -> tuple[Ints, list[tuple[str | None, ...]]]:

@@ -11,7 +11,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import ciso8601
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collectors.parsers._value import decimal
 from domain.errors import ConfigError
@@ -62,6 +64,14 @@ def epoch_instant(value: object) -> datetime | None:
     return EPOCH + timedelta(microseconds=round(number * 1e6))
 
 
+def epoch_times(numbers: pa.Array) -> pa.Array:
+    """int64 seconds, milli-, micro- or nanoseconds since the epoch (by magnitude) as timestamp[us, UTC]."""
+    values = pc.fill_null(numbers, -1).to_numpy(zero_copy_only=False)
+    scale = [values * 1_000_000, values * 1000, values, values // 1000]
+    micros = np.select([values < 10**11, values < 10**14, values < 10**17], scale[:3], scale[3])
+    return pa.array(micros, mask=values < 0).cast(pa.timestamp("us")).cast(TIME)
+
+
 def iso_times(stamps: pa.Array, tz: str) -> pa.Array:
     """ISO 8601 texts as timestamp[us, UTC]; null where it is none."""
     try:
@@ -103,10 +113,34 @@ def clf_instant(value: str) -> datetime | None:
 
 def clf_times(stamps: pa.DictionaryArray) -> pa.Array:
     """Access log stamps as timestamp[us, UTC]; null where the text is none."""
-    micros = pa.array([clf_micros(v) for v in stamps.dictionary.to_pylist()], pa.int64())
+    values = stamps.dictionary
+    if pc.all(pc.match_substring_regex(values, r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}$")).as_py():
+        micros = _clf_matrix(values)
+    else:
+        micros = pa.array([clf_micros(v) for v in values.to_pylist()], pa.int64())
     return micros.take(stamps.indices).cast(pa.timestamp("us")).cast(TIME)
 
 
+def _clf_matrix(stamps: pa.Array) -> pa.Array:
+    """Stamps of 26 bytes each, as a matrix of digits."""
+    start = np.frombuffer(stamps.buffers()[1], np.int32)[stamps.offset] if len(stamps) else 0
+    text = np.frombuffer(stamps.buffers()[2] or b"", np.uint8)[start : start + 26 * len(stamps)].reshape(-1, 26).astype(np.int64)
+    digits = text - 48
+    two = {at: digits[:, at] * 10 + digits[:, at + 1] for at in (0, 7, 9, 12, 15, 18, 22, 24)}
+    codes = (text[:, 3] << 16) + (text[:, 4] << 8) + text[:, 5]
+    month = np.minimum(np.searchsorted(_MONTH_CODES, codes), 11)
+    begin = ((two[7] * 100 + two[9] - 1970) * 12 + _MONTH_NUMBERS[month]).astype("datetime64[M]")
+    days = begin.astype("datetime64[D]").astype(np.int64) + two[0] - 1
+    inside = (days >= 0) & (two[0] >= 1) & (days < (begin + 1).astype("datetime64[D]").astype(np.int64))
+    good = inside & (_MONTH_CODES[month] == codes) & (two[12] < 24) & (two[15] < 60) & (two[18] < 61)
+    offset = (two[22] * 60 + two[24]) * np.where(text[:, 21] == ord("-"), 60, -60)
+    seconds = days * 86400 + two[12] * 3600 + two[15] * 60 + two[18] + offset
+    return pa.array(seconds * 1_000_000, mask=~good)
+
+
+_BY_CODE: Final = sorted((int.from_bytes(name.encode()), number - 1) for name, number in MONTHS.items())
+_MONTH_CODES: Final = np.array([code for code, _ in _BY_CODE])
+_MONTH_NUMBERS: Final = np.array([number for _, number in _BY_CODE])
 _BSD: Final = re.compile(r"(\w{3}) +(\d{1,2}) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: (\d{4}))?")
 
 

@@ -24,6 +24,7 @@ from collectors.parsers._time import (
     clf_instant,
     clf_times,
     epoch_instant,
+    epoch_times,
     iso_instant,
     iso_times,
     moment,
@@ -36,9 +37,9 @@ from domain.event import SEP, join
 
 __all__ = [
     "EPOCH", "MONTHS", "SEP", "TIME", "UNPARSED", "V4_ONLY", "Cell", "Event", "Ints", "Mask", "blank", "boolean", "bsd_instant",
-    "bsd_instants", "categorise", "clf_instant", "clf_times", "constant", "decimal", "epoch_instant", "failed", "fit", "integer",
-    "integers", "internal", "ip", "ips", "iso_instant", "iso_times", "map_distinct", "merge", "moment", "outcome", "several",
-    "table_of", "text", "utc", "zone",
+    "bsd_instants", "categorise", "clf_instant", "clf_times", "constant", "decimal", "epoch_instant", "epoch_times", "failed", "fit", "integer",
+    "integers", "internal", "ip", "ips", "iso_instant", "iso_times", "joined", "map_distinct", "merge", "moment", "outcome", "several",
+    "table_of", "text", "utc", "where", "zone",
 ]  # fmt: skip
 
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -156,6 +157,26 @@ _FIT: Final[dict[str, Callable[[object], Cell]]] = {
     "bytes": lambda v: text(v).encode(),
     "id": lambda _: None,
 }
+
+
+def joined(columns: Sequence[pa.Array]) -> pa.Array:
+    """Several columns as one that holds several values, each once; null where all are."""
+    plain = [column.cast(pa.string()) for column in columns]
+    made = plain[0]
+    for number, column in enumerate(plain[1:], 1):
+        for earlier in plain[:number]:
+            column = pc.if_else(pc.fill_null(pc.equal(column, earlier), False), pa.scalar(None, pa.string()), column)
+        made = pc.coalesce(pc.binary_join_element_wise(made, column, SEP), made, column)
+    return made
+
+
+def where(first: pa.Array, records: pa.Array, then: Callable[[pa.Array], pa.Array]) -> Mask:
+    """Records that pass a cheap test, and then a dear one that is made of the others only."""
+    out: Mask = first.to_numpy(zero_copy_only=False).copy()
+    rows = np.flatnonzero(out)
+    if len(rows):
+        out[rows] = then(records if len(rows) == len(records) else records.take(pa.array(rows))).to_numpy(zero_copy_only=False)
+    return out
 
 
 def map_distinct(array: pa.Array, kind: pa.DataType, of: Callable[[str], object]) -> pa.Array:

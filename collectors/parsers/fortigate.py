@@ -26,20 +26,23 @@ from collectors.parsers.common import (
     Mask,
     boolean,
     constant,
-    epoch_instant,
+    epoch_times,
     failed,
     integer,
     internal,
     ip,
     iso_instant,
+    joined,
     merge,
     several,
+    where,
     zone,
 )  # fmt: skip
 from domain import fields
 
 _FAMILIES: Final = {"traffic": TRAFFIC, "event": EVENT}
 _ZONE: Final = re.compile(r'"?(?:[A-Z]{1,4})?([+-])(\d{1,2}):?(\d\d)"?')
+_DEVICE: Final = r"(?:^| )(?:logid|log_id|devid|device_id)="
 _MAC: Final = ("srcmac", "source_mac", "dstmac")
 
 
@@ -50,10 +53,8 @@ class FortiGate:
 
     def match(self, records: pa.Array) -> Mask:
         """A record that starts with a pair and holds type, and a log id or a device id."""
-        hit = pc.and_(pc.match_substring(records, "type="), pc.match_substring_regex(records, r"(?:^| )(?:logid|log_id|devid|device_id)="))
-        hit = pc.and_(hit, pc.match_substring_regex(records, r'^\s*\w+="?[^\s=]+.* (?:type|subtype)="?[a-z]'))
-        mask: Mask = hit.to_numpy(zero_copy_only=False)
-        return mask
+        keyed = pc.match_substring_regex(records, r'^\s*\w+="?[^\s=]')
+        return where(keyed, records, lambda some: pc.and_(pc.match_substring_regex(some, _DEVICE), pc.match_substring(some, "type=")))
 
     def parse(self, payload: Payload) -> pa.Table:
         """Rows of data set fortinet_fortigate.log; a record without type is a failed row."""
@@ -159,7 +160,7 @@ class _Block:
         times = pa.array(stamps, TIME).take(pa.array(codes))
         start = self.raw.get("eventtime")
         if start is not None:
-            self.out["event.start"] = start.mapped(pa.array([epoch_instant(v) for v in start.values.to_pylist()], TIME))
+            self.out["event.start"] = start.mapped(epoch_times(_integers(start.values)))
             times = pc.coalesce(times, self.out["event.start"])
         self.out["@timestamp"] = times
         if tz is not None:
@@ -259,9 +260,7 @@ class _Block:
             columns = [self.coded[p] for p in parts if p in self.coded] + [self.raw[k] for k in extra.get(name, ()) if k in self.raw]
             if not columns:
                 continue
-            codes, known = _kv.combined(self.size, *columns)
-            texts = [several(*dict.fromkeys(v for v in values if v)) or None for values in known]
-            self.coded[name] = _recoded(codes, pa.array(texts, pa.string()))
+            self.out[name] = joined([column.array() for column in columns])
 
     def _rest(self) -> None:
         for key, column in self.left.items():

@@ -6,7 +6,7 @@ https://docs.suricata.io/en/latest/output/eve/eve-json-format.html  Names as Ela
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -28,14 +28,15 @@ from collectors.parsers.common import (
     integers,
     ips,
     iso_times,
+    joined,
     map_distinct,
     merge,
     moment,
     outcome,
     several,
+    where,
 )  # fmt: skip
 from domain import fields
-from domain.event import SEP
 
 MOVED: Final = {
     "ether.dest_mac": "destination.mac", "ether.src_mac": "source.mac", "dest_port": "destination.port", "src_port": "source.port",
@@ -95,9 +96,7 @@ class Suricata:
 
     def match(self, records: pa.Array) -> Mask:
         """A JSON object with a timestamp and an event type, as EVE begins."""
-        hit = pc.and_(pc.starts_with(records, '{"timestamp":'), pc.match_substring(records, '"event_type":'))
-        mask: Mask = hit.to_numpy(zero_copy_only=False)
-        return mask
+        return where(pc.starts_with(records, '{"timestamp":'), records, lambda some: pc.match_substring(some, '"event_type":'))
 
     def parse(self, payload: Payload) -> pa.Table:
         """Rows of data set suricata.eve; a record that is no JSON object is a failed row."""
@@ -159,7 +158,7 @@ class _Eve:
             if path in self.eve:
                 word = map_distinct(self.eve[path], pa.string(), change).cast(pa.string())
                 have = self.out["event.type"].cast(pa.string()) if "event.type" in self.out else pa.nulls(self.size, pa.string())
-                self.out["event.type"] = _joined([have, word])
+                self.out["event.type"] = joined([have, word])
 
     def _move(self) -> None:
         for path, name in [*MOVED.items(), *COPIED.items()]:
@@ -201,7 +200,7 @@ class _Eve:
         flags = [(key, self.eve[f"dns.{key}"]) for key in ("aa", "tc", "rd", "ra") if f"dns.{key}" in self.eve]
         if flags:
             columns = [pc.if_else(pc.equal(values, "true"), key.upper(), pa.scalar(None, pa.string())) for key, values in flags]
-            self.out["dns.header_flags"] = _joined(columns)
+            self.out["dns.header_flags"] = joined(columns)
 
     def _tls(self) -> None:
         for path, change in (("tls.version", _version), ("tls.subject", _rdn("subject")), ("tls.issuerdn", _rdn("issuer"))):
@@ -229,8 +228,7 @@ class _Eve:
     def _related(self) -> None:
         source, target = (self.out.get(f"{side}.ip") for side in ("source", "destination"))
         if source is not None and target is not None:
-            source, target = source.cast(pa.string()), target.cast(pa.string())
-            self.out["related.ip"] = _joined([source, _only(target, pc.fill_null(pc.not_equal(source, target), True))])
+            self.out["related.ip"] = joined([source, target])
         for name, path in (("related.hosts", "url.domain"), ("related.hash", "tls.server.hash.sha1")):
             if path in self.out:
                 self.out[name] = self.out[path]
@@ -272,14 +270,6 @@ def _typed(name: str, values: pa.Array) -> pa.Array:
 def _only(values: pa.Array, mask: pa.Array) -> pa.Array:
     values = values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values
     return pc.if_else(mask, values, pa.scalar(None, values.type))
-
-
-def _joined(columns: Sequence[pa.Array]) -> pa.Array:
-    """Several columns as one that holds several values."""
-    made = columns[0]
-    for column in columns[1:]:
-        made = pc.coalesce(pc.binary_join_element_wise(made, column, SEP), made, column)
-    return made
 
 
 def _protocol(value: str) -> str | None:

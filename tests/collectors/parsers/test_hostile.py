@@ -83,7 +83,7 @@ def test_envelopes_leave_what_they_cannot_open():
     lines = ['{"@timestamp":1,"agent":{},"message":', '{"log":"x","stream":"stdout","time":"', '{"__REALTIME_TIMESTAMP":1,"MESSAGE":{}}']
     for name in ENVELOPES:
         payload = Payload(pa.array(lines), np.zeros(len(lines), np.int64))
-        assert detect.unwrap(payload, np.zeros(len(lines), bool))[0].records.to_pylist() == lines, name
+        assert detect.unwrap(payload, np.full(len(lines), -1, np.int32))[0].records.to_pylist() == lines, name
 
 
 def test_one_quote_of_an_attacker_does_not_move_other_lines():
