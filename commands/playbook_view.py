@@ -118,7 +118,7 @@ def _bars(answer: Answer) -> Iterator[str]:
         return
     step = timedelta(minutes=int(answer.query.every[:-1]) * {"m": 1, "h": 60, "d": 1440}[answer.query.every[-1]])
     at, top = min(counts), max(counts.values())
-    lines = []
+    lines: list[str] = []
     while at < answer.window.end and len(lines) < MOST:
         count = counts.get(at, 0)
         lines.append(f"      {show_local(at)}  {count:>8}  {'█' * max(1, round(40 * count / top)) if count else '·'}")

@@ -61,7 +61,10 @@ def add(runtime: Runtime, prefix: str, paths: Sequence[Path], note: str) -> list
 
 
 def verify(runtime: Runtime, prefix: str) -> tuple[int, list[Finding]]:
-    """(evidence items, what is wrong) of an incident in the store: files against records, links of the chain, the manifest."""
+    """(evidence items, what is wrong) of an incident in the store: files against records, links of the chain, the manifest.
+
+    A manifest that lacks lines (a command was killed between record and manifest) is drawn again.
+    """
     work, key = desk(runtime), resolve(runtime, prefix)
     seen, vault = case(work, key), work.vault(key)
     items = seen.incident.evidence
@@ -69,7 +72,9 @@ def verify(runtime: Runtime, prefix: str) -> tuple[int, list[Finding]]:
     found += [Finding(name, "chain") for name in broken_links(key, [r.body for r in seen.records if r.type == "evidence"])]
     found += [Finding(name, "stray") for name in vault.strays(items)]
     listed = _sums((vault.folder / MANIFEST).read_text(encoding="utf-8")) if (vault.folder / MANIFEST).is_file() else {}
-    found += [Finding(e.name, "unlisted") for e in items if e.path and listed.get(e.name) != e.sha256]
+    found += [Finding(e.name, "unlisted") for e in items if e.path and listed.get(e.name, e.sha256) != e.sha256]
+    if any(e.path and e.name not in listed for e in items):
+        vault.draw_manifest(items)
     return len(items), sorted(set(found))
 
 

@@ -226,6 +226,17 @@ def test_a_changed_archive_is_found_out(runtime: Runtime, tmp_path: Path) -> Non
         respond_evidence.verify_archive(tmp_path / "not.zip")
 
 
+def test_a_manifest_left_behind_by_a_crash_is_drawn_again(runtime: Runtime, tmp_path: Path) -> None:
+    _, key = _exported(runtime, tmp_path)
+    manifest = respond.folder(runtime, key) / "SHA256SUMS"
+    whole = manifest.read_text()
+    manifest.write_text("".join(whole.splitlines(keepends=True)[:2]))
+    assert respond_evidence.verify(runtime, key)[1] == []
+    assert manifest.read_text() == whole
+    manifest.write_text("00000000" + whole[8:])
+    assert [f.kind for f in respond_evidence.verify(runtime, key)[1]] == ["unlisted"]
+
+
 def test_verify_in_the_store(runtime: Runtime, tmp_path: Path) -> None:
     _, key = _exported(runtime, tmp_path)
     count, found = respond_evidence.verify(runtime, key)
@@ -264,9 +275,9 @@ def test_a_whole_incident_from_alert_to_closing(runtime: Runtime) -> None:
         respond_playbook.done(runtime, run, step, respond_playbook.Doing())
     for form in ("notice_24h", "report_72h", "progress"):
         respond.sent(calm, made.id, Notice(form, "Công an tỉnh", "official_letter", calm.clock.now(), "05/BC"))
-    for step in view.book.steps:
-        if step.approval:
-            respond_playbook.approve(calm, run, step.id, "một mình ca đêm", alone=True)
+    for asked in view.book.steps:
+        if asked.approval:
+            respond_playbook.approve(calm, run, asked.id, "một mình ca đêm", alone=True)
     for _ in range(80):
         deed = respond_playbook.next_step(calm, run)
         if deed is None or deed.step.phase == "lessons":
