@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Final, Literal
 
 from domain.clock import show_local
@@ -30,6 +32,8 @@ UNPARSED: Final = 0.05
 """Share of unparsed records from which a source is worth a look."""
 BEHIND: Final = 1_000_000
 """Events not yet scanned, from which scanning is too slow or stands still."""
+BUFFER: Final = 8 << 20
+"""Bytes that a UDP socket should be able to hold: bursts are lost beyond it."""
 SKEW: Final = timedelta(minutes=5)
 
 
@@ -161,8 +165,18 @@ def _spool(patient: Patient) -> Iterator[Finding]:
             yield Finding("spool", "wrong", "spool_late", values, "soc collect once")
         if dropped := entry.dropped_by_kernel + entry.dropped_by_quota:
             yield Finding("spool", "note", "dropped", {"source": entry.source, "n": dropped}, "sysctl net.core.rmem_max")
+    if any(source.listen.startswith("udp") for source in patient.runtime.config.sources) and (most := _buffer()) < BUFFER:
+        yield Finding("spool", "note", "buffer", {"kib": most >> 10}, f"sysctl -w net.core.rmem_max={4 * BUFFER}")
     if waiting := sum(entry.spooled for entry in found):
         yield Finding("spool", "ok", "spool_some", {"n": waiting})
+
+
+def _buffer() -> int:
+    """Bytes that a UDP socket may hold at most; the largest number where the kernel does not say."""
+    try:
+        return int(Path("/proc/sys/net/core/rmem_max").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return sys.maxsize
 
 
 def _dead(patient: Patient) -> Iterator[Finding]:

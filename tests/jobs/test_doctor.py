@@ -14,7 +14,7 @@ import pytest
 from domain.clock import FixedClock
 from domain.errors import StoreError
 from jobs import schedule
-from jobs.config import Config, load
+from jobs.config import Config, Source, load
 from jobs.doctor import Finding, examine
 from jobs.runtime import Runtime
 from store.base import Counts, DeadLetter, Delivery
@@ -63,6 +63,17 @@ def test_refused_records_are_wrong_until_replayed(runtime: Runtime) -> None:
 def test_a_clock_that_went_back_is_wrong(runtime: Runtime) -> None:
     _deliver(runtime, NOW + timedelta(hours=7), received=1, dead=1)
     assert _found(runtime, "clock") == [("wrong", "clock_back", "timedatectl")]
+
+
+@pytest.mark.parametrize(("most", "noted"), [(212_992, True), (64 << 20, False)])
+def test_a_small_udp_buffer_is_noted_when_something_listens(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, most: int, noted: bool
+) -> None:
+    monkeypatch.setattr("jobs.doctor._buffer", lambda: most)
+    assert [f.text for f in examine(runtime) if f.text == "buffer"] == []
+    listening = (Source("net", "syslog", listen="udp://[::]:5514"),)
+    object.__setattr__(runtime.config, "sources", listening)
+    assert [f.level for f in examine(runtime) if f.text == "buffer"] == (["note"] if noted else [])
 
 
 def test_a_failed_job_is_wrong_until_it_runs_well(runtime: Runtime) -> None:
