@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from domain import i18n
 from domain.clock import FixedClock
 from domain.errors import StoreError
 from jobs import schedule
 from jobs.config import Config, Source, load
-from jobs.doctor import Finding, examine
+from jobs.doctor import CHECKS, Finding, examine
 from jobs.runtime import Runtime
 from store.base import Counts, DeadLetter, Delivery
 from tests.conftest import ROOT, Soc
@@ -151,3 +153,13 @@ def test_a_broken_rule_is_wrong_with_its_place(tmp_path: Path, soc_here: Soc) ->
     (finding,) = [f for f in found if f["text"] == "rules_error"]
     assert finding["next"] == "soc rules lint"
     assert "bad.yml" in finding["values"]["first"]
+
+
+def test_everything_it_can_say_has_words() -> None:
+    source = ast.parse((ROOT / "jobs" / "doctor.py").read_text(encoding="utf-8"))
+    calls = [n for n in ast.walk(source) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "Finding"]
+    said = {n.args[2].value for n in calls if isinstance(n.args[2], ast.Constant)}
+    assert len(said) > 20
+    needed = said | {f"check_{name}" for name in CHECKS} | {f"level_{level}" for level in ("ok", "note", "wrong")}
+    for language in ("vi", "en"):
+        assert needed - i18n.catalogue(language, "doctor").keys() == set()
