@@ -33,7 +33,7 @@ _ALL: Final = (
     Kind("notice", "incident", "reports.notice"),
     Kind("initial", "incident", "reports.initial"),
     Kind("progress", "incident"),
-    Kind("closing", "incident"),
+    Kind("closing", "incident", "reports.closing"),
     Kind("personal-data", "incident"),
 )
 KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in _ALL}

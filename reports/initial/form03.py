@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from domain import i18n
@@ -42,21 +43,28 @@ def blocks(case: Case, paper: Paper, draft: Draft) -> Iterator[Block]:
     yield office.letterhead(paper, draft)
     yield Title(vi("m03_title"))
     yield office.addressees(paper, draft)
-    yield from _sender(paper, draft)
+    yield from organisation(paper, draft)
+    yield from _contact(paper, draft)
     yield from _system(case, paper, draft)
     yield from _incident(case, draft)
     yield from _more(case)
     yield Ticks(vi("m03_secret"), ((vi("m03_secret_yes"), _secret(draft)), (vi("m03_secret_no"), not _secret(draft))))
     yield Heading(vi("m03_proposals"))
     yield Paragraph(or_dots(draft.ask("proposals")))
-    local = case.now.astimezone(LOCAL)
-    made = vi("m03_time_text", day=day_text(local.date()), hour=f"{local:%H}", minute=f"{local:%M}")
-    yield Form((Entry(vi("m03_time"), made, required=True),))
+    yield made_at(case.now)
     yield office.closing(paper, draft, vi("sign_seal"))
 
 
-def _sender(paper: Paper, draft: Draft) -> Iterator[Block]:
-    agency, contact = paper.organisation.agency, paper.organisation.contact
+def made_at(now: datetime) -> Form:
+    """When the report was made."""
+    local = now.astimezone(LOCAL)
+    made = vi("m03_time_text", day=day_text(local.date()), hour=f"{local:%H}", minute=f"{local:%M}")
+    return Form((Entry(vi("m03_time"), made, required=True),))
+
+
+def organisation(paper: Paper, draft: Draft) -> Iterator[Block]:
+    """Who reports: the first part of Mẫu 03 and of Mẫu 04."""
+    agency = paper.organisation.agency
     yield Heading(vi("m03_sender"))
     yield Form((
         Entry(vi("m03_name"), draft.need(agency.name, "need_agency"), required=True),
@@ -64,6 +72,10 @@ def _sender(paper: Paper, draft: Draft) -> Iterator[Block]:
         Entry(vi("m03_phone"), draft.need(agency.phone, "need_phone"), required=True),
         Entry(vi("m03_email"), draft.need(agency.email, "need_email"), required=True),
     ))  # fmt: skip
+
+
+def _contact(paper: Paper, draft: Draft) -> Iterator[Block]:
+    contact = paper.organisation.contact
     yield Heading(vi("m03_contact"))
     yield Form((
         Entry(vi("m03_person"), draft.need(contact.name, "need_contact"), required=True),

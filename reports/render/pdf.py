@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import typst
 
-from domain.document import Block, Chart, Document, Letterhead, Table, Title, caps, map_text
+from domain.document import Appendix, Block, Chart, Document, Heading, Letterhead, Table, Title, caps, map_text
 from reports import charts, layout
 from reports.fonts import FOLDER, drawable
 from reports.render.blocks import as_data
@@ -28,8 +29,21 @@ _TEMPLATE: Final = Path(__file__).parent / "document.typ"
 def render(document: Document) -> bytes:
     """The file; characters that the fonts lack are printed as ‹U+...›."""
     blocks = [_fitting(map_text(b, drawable)) for b in document.blocks]
-    data = {"blocks": [as_data(b, _extra(b)) for b in blocks], **_about(document)}
+    shown = [as_data(b, {**_extra(b), "depth": depth}) for b, depth in zip(blocks, _depths(blocks), strict=True)]
+    data = {"blocks": shown, **_about(document)}
     return _compile(_TEMPLATE.read_bytes(), data, document.at)
+
+
+def _depths(blocks: Sequence[Block]) -> list[int]:
+    """Level of each heading in the outline: PDF/UA forbids to skip one."""
+    out, last = [], 0
+    for block in blocks:
+        if isinstance(block, (Title, Appendix)):
+            last = 1
+        elif isinstance(block, Heading):
+            last = min(block.level + 1, last + 1)
+        out.append(last)
+    return out
 
 
 def _fitting(block: Block) -> Block:

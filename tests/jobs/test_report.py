@@ -15,11 +15,12 @@ import pytest
 
 from domain.alert import Entity
 from domain.grammar import parse
+from domain.incident import closed
 from domain.query import Query
 from domain.window import TimeWindow
 from jobs.registers import EXAMPLE
 from store import open_store
-from store.base import Record
+from store.base import NewRecord, Record
 from tests.conftest import Soc
 from tests.reports import seed
 from tests.reports.test_render import pdf_text
@@ -63,6 +64,13 @@ def report(soc_here: Soc) -> Run:
 def _records(folder: Path) -> list[Record]:
     store = open_store(f"file:{folder / 'data'}", {})
     found = list(store.records.find("document"))
+    store.close()
+    return found
+
+
+def _incidents(folder: Path) -> list[Record]:
+    store = open_store(f"file:{folder / 'data'}", {})
+    found = list(store.records.find("incident"))
     store.close()
     return found
 
@@ -256,7 +264,7 @@ def test_a_folder_that_cannot_be_written_is_named(week: Path, report: Run) -> No
 
 def test_the_list_says_what_is_built(report: Run) -> None:
     rows = [json.loads(line) for line in report("list", "--json").stdout.splitlines()]
-    assert [r["kind"] for r in rows if r["built"]] == ["weekly", "notice", "initial"]
+    assert [r["kind"] for r in rows if r["built"]] == ["weekly", "notice", "initial", "closing"]
     assert len(rows) == 15
 
 
@@ -317,6 +325,30 @@ def test_form_03_has_its_fields_in_order_and_no_internal_address(week: Path, rep
         assert address not in text
         assert address not in word
     assert "Mẫu số 08 Nghị định số 356/2025/NĐ-CP" in text
+
+
+def test_form_04_names_the_initial_report_and_what_was_owed(week: Path, report: Run) -> None:
+    key = next(r.key for r in _incidents(week) if r.key.startswith("SC-20260503"))
+    initial = report("initial", "--incident", key, "--format", "md", "--final", "--number", "7", now="2026-05-04T08:00")
+    assert initial.returncode == 0, initial.stderr
+    open_end = report("closing", "--incident", key, "--format", "md", "--final", "--number", "9")
+    assert open_end.returncode == 1
+    assert "The response has not ended" in open_end.stderr
+    store = open_store(f"file:{week / 'data'}", {})
+    kind, body = closed("Mật khẩu yếu", {"lessons": "Bật xác thực hai lớp", "recommendations": "Rà soát", "consequences": "Không"})
+    store.records.append([NewRecord("incident", key, kind, body, "mai")], OLD + timedelta(days=2))
+    store.close()
+    answers = week / "a.yml"
+    answers.write_text("result: Đã khóa tài khoản từ 10.20.30.40, khôi phục dịch vụ.\n", encoding="utf-8")
+    done = report("closing", "--incident", key, "--format", "md,docx,pdf", "--final", "--number", "9", "--answers", str(answers))
+    assert (done.returncode, done.stderr) == (0, "")
+    text = (week / "documents" / f"closing-{key}.md").read_text(encoding="utf-8")
+    assert "# BÁO CÁO KẾT THÚC ỨNG PHÓ SỰ CỐ" in text
+    assert "Số ký hiệu: 07/BC-SKHCN" in text
+    assert "Ngày báo cáo: 04/05/2026" in text
+    assert "Bật xác thực hai lớp" in text
+    assert "10.20.30.40" not in text
+    assert "| Thông báo sự cố (trong 05 ngày) | 08/05/2026 09:00:00 | – | quá hạn |" in text
 
 
 def test_answers_with_internal_addresses_do_not_leak_either(week: Path, report: Run) -> None:

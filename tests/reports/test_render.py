@@ -17,7 +17,7 @@ from docx.oxml.ns import qn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.document import Document, Paragraph
+from domain.document import Appendix, Document, Heading, Paragraph
 from domain.errors import UsageError
 from reports.render import FORMATS, render
 from tests.reports.samples import AT, document
@@ -143,6 +143,12 @@ def test_pdf_numbers_pages_from_the_second() -> None:
 def test_pdf_copies_long_words_as_they_were() -> None:
     word = "a1b2c3d4" * 8
     assert word in pdf_text(render(document(word), "pdf")).replace("\n", "")
+
+
+@pytest.mark.parametrize("levels", [(3,), (2, 1), (1, 3, 2), (3, 3, 1, 2, 3)])
+def test_headings_of_any_order_make_a_pdf(levels: tuple[int, ...]) -> None:
+    blocks = (*(Heading("Mục", n) for n in levels), Appendix("Phụ lục I", "Tên"), *(Heading("Mục", n) for n in levels))
+    assert pdf_text(render(Document("sample", "Mẫu", blocks, AT), "pdf")).count("Mục") == 2 * len(levels)
 
 
 def test_html_loads_nothing_and_runs_nothing() -> None:
