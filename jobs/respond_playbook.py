@@ -99,6 +99,7 @@ def start(runtime: Runtime, prefix: str, name: str, inputs: Mapping[str, Sequenc
     alerts = [find_alert(runtime, a) for a in incident.alerts[:200]]
     about = tuple(dict.fromkeys(e for a in alerts for e in a.entities))
     source = Path(chosen.origin).read_bytes()
+    chosen = load.from_text(source.decode("utf-8"), chosen.origin)
     return runner.start(desk(runtime), incident.id, runner.Beginning(chosen, source, inputs, about, _beside(runtime, incident)))
 
 

@@ -116,27 +116,39 @@ def _order(source: Source) -> None:
         source.problem(("steps",), "steps that contain or eradicate need a required step of phase preserve before them")
 
 
-def _placeholders(source: Source) -> None:
-    """Every `{name}` is an input or built in; in queries it is the whole value of a term."""
+def _query_placeholders(source: Source) -> None:
+    """In queries a placeholder is the whole value of a term, and an input."""
     inputs = set(source.data["inputs"])
     for where, query in _queries(source):
         text = query["query"]
-        loose = set(NAME.findall(TERM.sub("", text)))
-        for name in sorted(loose):
+        for name in sorted(set(NAME.findall(TERM.sub("", text)))):
             source.problem((*where, "query"), f"{{{name}}} must be the whole value of a term: field:{{{name}}}")
         for field, name, _ in TERM.findall(text):
             if field.endswith(("|re", "|cidr")):
                 source.problem((*where, "query"), f"{{{name}}} cannot fill {field}: a value from the logs must stay literal")
         _known(source, (*where, "query"), [n for _, n, _ in TERM.findall(text)], inputs)
+
+
+def _text_placeholders(source: Source) -> None:
+    """In instructions, commands and letters a placeholder is an input or built in; notes take none."""
+    known = {*source.data["inputs"], *BUILTINS}
     for where, step in _steps(source):
+        for lang, text in step["do"].items():
+            _known(source, (*where, "do", lang), NAME.findall(text), known)
         for number, command in enumerate(step.get("commands", ())):
-            names = NAME.findall(command["text"] + command.get("undo", ""))
-            _known(source, (*where, "commands", number), names, inputs | set(BUILTINS))
-            if command.get("family", 0) not in (0, 4, 6):
-                source.problem((*where, "commands", number, "family"), "family must be 4 or 6")
+            _command(source, (*where, "commands", number), command, known)
     for name, letter in source.data.get("letters", {}).items():
         for lang, body in letter["body"].items():
-            _known(source, ("letters", name, "body", lang), NAME.findall(body), inputs | set(BUILTINS))
+            _known(source, ("letters", name, "body", lang), NAME.findall(body), known)
+
+
+def _command(source: Source, where: Where, command: dict[str, Any], known: set[str]) -> None:
+    _known(source, where, NAME.findall(command["text"] + command.get("undo", "")), known)
+    for lang, text in command.get("note", {}).items():
+        if NAME.search(text):
+            source.problem((*where, "note", lang), "a note takes no placeholders; the text of the command does")
+    if command.get("family", 0) not in (0, 4, 6):
+        source.problem((*where, "family"), "family must be 4 or 6")
 
 
 def _known(source: Source, where: Where, names: list[str], known: set[str]) -> None:
@@ -179,4 +191,6 @@ def _fields(source: Source, where: Where, names: Any) -> None:
             source.problem(where, f"field {name} is not in the dictionary (domain/fields.yml)")
 
 
-CHECKS: Final[tuple[Callable[[Source], None], ...]] = (_ids, _references, _decisions, _order, _placeholders, _query_texts)
+CHECKS: Final[tuple[Callable[[Source], None], ...]] = (
+    _ids, _references, _decisions, _order, _query_placeholders, _text_placeholders, _query_texts,
+)  # fmt: skip

@@ -76,6 +76,8 @@ def test_good_file_has_no_problem_and_builds() -> None:
         ("start: t0-24h", "start: yesterday", 16, "not a moment: yesterday; t0-24h | now | step:C1+5m"),
         ("start: t0-24h", "start: step:Z9", 16, "no step Z9"),
         ("deny {source_ip};", "deny {attacker};", 23, "unknown placeholder {attacker}; there are: incident, now, source_ip, t0, title"),
+        ('do: {vi: "Chặn", en: "Block"}', 'do: {vi: "Chặn {ai}", en: "Block"}', 21, "unknown placeholder {ai}; there are:"),
+        ('text: "deny {source_ip};"', 'text: "deny all;", note: {vi: "{source_ip}", en: "x"}', 23, "a note takes no placeholders"),
         ("phase: contain", "phase: contain\n    needs: [G9]", 19, "no step G9; there are: C1, G1"),
         ("phase: contain", "phase: contain\n    duties: [notice_6d]", 19, "no duty notice_6d; there are:"),
         ("phase: contain", "phase: contain\n    letters: [isp]", 19, "no letter isp; there are: none"),
