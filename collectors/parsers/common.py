@@ -37,9 +37,9 @@ from domain.event import SEP, join
 
 __all__ = [
     "EPOCH", "MONTHS", "SEP", "TIME", "UNPARSED", "V4_ONLY", "Cell", "Event", "Ints", "Mask", "blank", "boolean", "bsd_instant",
-    "bsd_instants", "categorise", "clf_instant", "clf_times", "constant", "decimal", "epoch_instant", "epoch_times", "failed", "fit", "integer",
-    "integers", "internal", "ip", "ips", "iso_instant", "iso_times", "joined", "map_distinct", "merge", "moment", "outcome", "several",
-    "table_of", "text", "utc", "where", "zone",
+    "bsd_instants", "categorise", "clf_instant", "clf_times", "constant", "decimal", "epoch_instant", "epoch_times", "failed", "fit",
+    "integer", "integers", "internal", "ip", "ips", "iso_instant", "iso_times", "joined", "map_distinct", "merge", "moment", "outcome",
+    "several", "table_of", "text", "utc", "where", "zone",
 ]  # fmt: skip
 
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
