@@ -19,8 +19,8 @@ _ARRIVAL = 1_794_700_800_000_000
 """15 November 2026, UTC: lines without a year are read as of then."""
 
 
-def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str]) -> tuple[bool, str]:
-    """Whether any rule or correlation that gives alerts fires on the case's events, and the events as they were seen."""
+def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str], file: str) -> tuple[bool, str]:
+    """Whether a rule or correlation of this file fires on the case's events, and the events as they were seen."""
     tables = [_table(item) for item in case]
     correlations = second.readable(rules)
     users = second.users(rules, correlations)
@@ -30,11 +30,11 @@ def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str]) -> tuple[bool
         batch = TableBatch(table)
         for key, rows in rules.matcher.run(batch):
             number = int(str(key))
-            hit |= not rules.rules[number].quiet
+            hit |= rules.rules[number].file == file
             for index, name in users.get(number, ()):
                 bases.setdefault(index, []).extend(_base(rules, correlations[index], name, number, batch, rows, order))
     for index, hits in bases.items():
-        hit |= bool(correlate.episodes(correlations[index], hits))
+        hit |= correlations[index].file == file and bool(correlate.episodes(correlations[index], hits))
     return hit, str([row(t, 0) for t in tables])
 
 

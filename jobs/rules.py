@@ -146,7 +146,7 @@ def _test_file(rule: Path, cases: Path) -> Iterator[CaseResult]:
 def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool) -> CaseResult:
     from jobs.rule_cases import fires
 
-    hit, seen = fires(rules, case if isinstance(case, list) else [case])
+    hit, seen = fires(rules, case if isinstance(case, list) else [case], str(rule))
     ok = hit == wanted
     return CaseResult(rule.stem, str(rule), name, ok=ok, why="" if ok else f"the rule {'fired' if hit else 'did not fire'} on {seen}"[:400])
 
