@@ -24,7 +24,7 @@ def headers(*names: str) -> list[str]:
 
 
 def left(duty: Duty) -> str:
-    """`còn 3h20`, `quá 2 ngày 4h`, what else is known of the clock."""
+    """How much time is left, how late it is, or what else is known of the clock."""
     if duty.state == "done":
         return t("duties.state_done_late") if duty.late else t("duties.state_done")
     if duty.remaining is None:
@@ -34,11 +34,11 @@ def left(duty: Duty) -> str:
 
 
 def span(length: timedelta) -> str:
-    """`2d 04h`, `3h 20m`, `12m`."""
-    minutes = int(length.total_seconds() // 60)
-    days, rest = divmod(minutes, 1440)
+    """`2 ngày 04 giờ`, `3 giờ 20 phút`, `12 phút`."""
+    days, rest = divmod(int(length.total_seconds() // 60), 1440)
     hours, minutes = divmod(rest, 60)
-    return f"{days}d {hours:02}h" if days else f"{hours}h {minutes:02}m" if hours else f"{minutes}m"
+    key = "span_days" if days else "span_hours" if hours else "span_minutes"
+    return t(f"duties.{key}", days=days, hours=hours, minutes=minutes)
 
 
 def duty_rows(incident: Incident, now: datetime) -> list[tuple[str, ...]]:
