@@ -78,9 +78,7 @@ class Literals:
         edges = np.flatnonzero(np.diff(pattern)) + 1
         bounds = [0, *edges.tolist(), len(pattern)]
         return {
-            self._long[int(pattern[a])]: Hits(element[a:b], at_start[a:b], at_end[a:b], whole[a:b])
-            for a, b in pairwise(bounds)
-            if b > a
+            self._long[int(pattern[a])]: Hits(element[a:b], at_start[a:b], at_end[a:b], whole[a:b]) for a, b in pairwise(bounds) if b > a
         }
 
 
