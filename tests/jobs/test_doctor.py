@@ -136,7 +136,9 @@ def test_events_that_nobody_scanned_are_wrong(tmp_path: Path, soc_here: Soc) -> 
         (finding,) = [f for f in found if f["check"] == "scan"]
         return finding["level"], finding["text"], finding["next"]
 
-    assert soc_here("collect", "once", "--path", str(ROOT / "docs" / "sample" / "auth.log"), cwd=tmp_path).returncode == 0
+    sample = ROOT / "docs" / "sample"
+    words = ["collect", "once", "--path", str(sample / "auth.log"), "--path", str(sample / "access.log")]
+    assert soc_here(*words, cwd=tmp_path).returncode == 0
     assert scan_finding() == ("wrong", "scan_never", "soc scan")
     assert soc_here("scan", cwd=tmp_path).returncode == 0
     assert scan_finding() == ("ok", "scan_ok", "")
