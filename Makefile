@@ -8,6 +8,7 @@ PYTHON := $(firstword $(shell for p in python3 python3.11 python3.12 python3.13 
 BIN := .venv/bin
 HOUSE := tests/test_imports.py tests/test_catalogues.py tests/test_documentation.py tests/test_packaging.py
 READY := .venv/.ready
+CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,7 +17,7 @@ $(READY): requirements.lock
 	@[ -n "$(PYTHON)" ] || { echo "make: no python3 >= 3.11 on PATH" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' requirements.lock)"
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet $(CERTS) --require-hashes --compile-bytecode requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline --editable .
 	@touch $@
 
@@ -44,8 +45,8 @@ bundle: $(READY)  ## dist/: one archive for an air-gapped machine, installed onc
 	$(BIN)/python -m pytest -m slow tests/test_packaging.py
 
 lock: $(READY)  ## resolve the locks anew (needs the registry); versions move only as far as pyproject.toml allows
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
+	$(BIN)/uv pip compile -q $(CERTS) --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q $(CERTS) --universal --generate-hashes --no-annotate --no-header --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
 
 clean:  ## remove what was made, but not .venv
 	rm -rf dist build demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
