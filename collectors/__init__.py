@@ -27,6 +27,7 @@ PARSERS: Final[dict[str, str]] = {
     "suricata": "collectors.parsers.suricata:PARSER",
     "keycloak": "collectors.parsers.keycloak:PARSER",
     "apigw": "collectors.parsers.apigw:PARSER",
+    "linux_audit": "collectors.parsers.linux_audit:PARSER",
     "linux_auth": "collectors.parsers.linux_auth:PARSER",
     "linux_syslog": "collectors.parsers.linux_syslog:PARSER",
     "json": "collectors.parsers.json:PARSER",

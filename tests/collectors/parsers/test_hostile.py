@@ -18,7 +18,7 @@ from tests.collectors.parsers.lines import ARRIVAL, batch, events
 GOLDEN = Path(__file__).parents[2] / "data" / "parsers"
 OURS = [name for name in PARSERS if name != "windows"]
 LINES = {
-    folder.name: [line for log in sorted(folder.glob("*.log")) for line in log.read_text(encoding="utf-8").splitlines()]
+    folder.name: [line for log in sorted(folder.glob("*.log")) for line in log.read_text(encoding="utf-8").rstrip("\n").split("\n")]
     for folder in sorted(GOLDEN.iterdir())
 }
 EVERY = [line for lines in LINES.values() for line in lines]

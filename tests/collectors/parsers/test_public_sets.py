@@ -20,11 +20,11 @@ from tests.collectors.parsers.lines import events
 
 SETS = {
     "nginx_access": "nginx", "nginx_error": "nginx", "apache_access": "apache", "apache_error": "apache", "suricata_eve": "suricata",
-    "keycloak": "keycloak", "linux_auth": "linux_auth", "linux_syslog": "linux_syslog", "iptables": "linux_syslog",
+    "keycloak": "keycloak", "linux_auth": "linux_auth", "linux_auditd": "linux_audit", "linux_syslog": "linux_syslog", "iptables": "linux_syslog",
 }  # fmt: skip
 KIND = frozenset(("event.category", "event.type", "event.outcome"))
-ALIKE = {"apache_access": {"nginx"}}
-"""Combined lines of Apache and nginx are the same text."""
+ALIKE = {"apache_access": {"nginx"}, "linux_auditd": {"json"}}
+"""Combined lines of Apache and nginx are the same text; audit events re-written as JSON are JSON."""
 
 
 @pytest.fixture(params=sorted(SETS))
