@@ -107,9 +107,9 @@ def test_a_job_past_its_limit_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
     runtime.store.close()
 
 
-def _serve(folder: Path) -> subprocess.Popen[str]:
+def _serve(folder: Path, **more: str) -> subprocess.Popen[str]:
     words, pipe = [sys.executable, str(ROOT / "cli.py"), "run"], subprocess.PIPE
-    return subprocess.Popen(words, cwd=folder, env=environment(folder), stderr=pipe, stdout=pipe, text=True)
+    return subprocess.Popen(words, cwd=folder, env=environment(folder, more), stderr=pipe, stdout=pipe, text=True)
 
 
 def _ended(service: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -182,3 +182,19 @@ def test_the_service_receives_and_stores_what_it_received(tmp_path: Path, soc: S
     total = json.loads(soc("collect", "status", "--json").stdout)["total"]
     assert total["received"] == total["stored"] + total["rejected"] + total["duplicates"] + total["spooled"]
     assert total["spooled"] == 0
+
+
+def test_systemd_is_told_that_it_runs_and_that_it_stops(tmp_path: Path) -> None:
+    (tmp_path / "soc.toml").write_text(CONFIG.replace('scan = "* * * * *"', 'scan = "off"'), encoding="utf-8")
+    (tmp_path / "content").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        service = _serve(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        told = [systemd.recv(100), systemd.recv(100)]
+        assert _ended(service)[0] == 0
+        systemd.settimeout(1)
+        while b"STOPPING=1" not in told:
+            told.append(systemd.recv(100))
+    assert told[:2] == [b"READY=1", b"WATCHDOG=1"]
+    assert told[-1] == b"STOPPING=1"
