@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from domain import alert_fold, duties
 from domain import incident as inc
 from domain.alert import Alert, Entity
+from domain.clock import iso_local
 from domain.errors import ConflictError, ContentError, UsageError
 from domain.incident import Change, Incident, Notice, Opening
 from domain.registers import Registers
-from jobs import registers
+from jobs import audit, registers
 from jobs.runtime import Runtime
 from playbooks.journal import Case, Desk, case, settle, write
 from store.base import NewRecord, Record
@@ -23,9 +25,9 @@ ALERTS = "alert"
 
 
 def desk(runtime: Runtime) -> Desk:
-    """Who works, when, on what."""
-    known = registers_of(runtime)
-    return Desk(runtime.store, runtime.state_dir, runtime.actor, runtime.clock.now(), known.is_own)
+    """Who works, when, on what. Registers are read when an address is looked up, once."""
+    known = cache(lambda: registers_of(runtime))
+    return Desk(runtime.store, runtime.state_dir, runtime.actor, runtime.clock.now(), lambda address: known().is_own(address))
 
 
 def registers_of(runtime: Runtime) -> Registers:
@@ -34,6 +36,11 @@ def registers_of(runtime: Runtime) -> Registers:
         return registers.load(runtime)
     except ContentError:
         return Registers()
+
+
+def log(runtime: Runtime, action: str, target: str, **detail: object) -> None:
+    """One line in the chained log of who did what."""
+    audit.note(runtime.store.records, audit.Entry(0, runtime.clock.now(), runtime.actor, action, target, detail))
 
 
 def incidents(runtime: Runtime, *, closed: bool = False) -> list[Incident]:
@@ -85,7 +92,10 @@ class Wish:
 
 def open_incident(runtime: Runtime, wish: Wish) -> tuple[Incident, bool]:
     """Open an incident: (incident, whether it is new). Opening the same again (first alert or title, T0) finds it."""
-    return settle(lambda: _open(runtime, desk(runtime), wish))
+    incident, new = settle(lambda: _open(runtime, desk(runtime), wish))
+    if new:
+        log(runtime, "incident.open", incident.id, t0=iso_local(incident.t0), alerts=list(incident.alerts))
+    return incident, new
 
 
 def _open(runtime: Runtime, work: Desk, wish: Wish) -> tuple[Incident, bool]:
@@ -190,7 +200,9 @@ def sent(runtime: Runtime, prefix: str, notice: Notice) -> Incident:
         known = any((n.form, n.to, n.at) == (notice.form, notice.to, notice.at) for n in seen.incident.sent)
         return [] if known else [inc.sent(notice)]
 
-    return change(runtime, prefix, decide)
+    found = change(runtime, prefix, decide)
+    log(runtime, "incident.sent", found.id, form=notice.form, to=notice.to, number=notice.number)
+    return found
 
 
 def add_alerts(runtime: Runtime, prefix: str, alert_ids: Sequence[str]) -> Incident:
@@ -230,6 +242,7 @@ def _merge(runtime: Runtime, work: Desk, target: str, source: str) -> None:
         NewRecord(inc.STREAM, target, *grown, actor=work.actor), *_links(alerts, target, work.actor),
     ]  # fmt: skip
     work.store.records.append(records, work.now, {(inc.STREAM, target): into.version, (inc.STREAM, source): gone.version})
+    log(runtime, "incident.merge", target, source=source)
 
 
 def split(runtime: Runtime, prefix: str, alert_ids: Sequence[str], title: str = "") -> tuple[Incident, bool]:
@@ -249,6 +262,7 @@ def split(runtime: Runtime, prefix: str, alert_ids: Sequence[str], title: str = 
         return [inc.alerts_removed(gone, made.id)] if gone else []
 
     change(runtime, key, decide)
+    log(runtime, "incident.split", key, into=made.id, alerts=[a.id for a in alerts])
     return made, new
 
 
@@ -256,7 +270,9 @@ def close(runtime: Runtime, prefix: str, cause: str, facts: Mapping[str, Any], r
     """The work is done: closed with its cause. The caller has looked at `unmet`; `reason` = why it closes all the same."""
     if not cause.strip():
         raise UsageError("an incident closes with its cause", hint=f"soc incident close {prefix} --cause TEXT")
-    return change(runtime, prefix, lambda seen: [inc.closed(cause, facts, reason)] if seen.incident.is_open else [])
+    found = change(runtime, prefix, lambda seen: [inc.closed(cause, facts, reason)] if seen.incident.is_open else [])
+    log(runtime, "incident.close", found.id, reason=reason)
+    return found
 
 
 def folder(runtime: Runtime, incident: str) -> Path:

@@ -22,7 +22,7 @@ from domain.clock import LOCAL, iso_local
 from domain.errors import UsageError
 from domain.incident import Entry, Incident
 from domain.text import csv_safe, one_line
-from jobs.respond import change, desk, find_alert, get, resolve
+from jobs.respond import change, desk, find_alert, get, log, resolve
 from jobs.respond_playbook import all_runs
 from jobs.runtime import Runtime
 from playbooks.evidence import MANIFEST, broken_links
@@ -130,6 +130,7 @@ def sentence(entry: Entry) -> str:
     if key not in i18n.catalogue("vi", "incident"):
         return one_line(f"{entry.kind}: {shown}", 500)
     if entry.kind == "step":
+        key = key if shown["step"] else "timeline_step_started"
         shown["result"] = i18n.t(f"playbook.result_{shown['result']}")
     if entry.kind == "sent":
         shown["form"] = i18n.t(f"duties.{shown['form']}")
@@ -141,7 +142,7 @@ def sentence(entry: Entry) -> str:
         shown["what"] = _classified(entry.values)
     shown = {"note": "", "reason": "", "from": "", **shown}
     shown["source"] = shown.pop("from")
-    return one_line(i18n.t(f"incident.{key}", **shown), 1000)
+    return one_line(i18n.t(f"incident.{key}", **shown).rstrip(), 1000)
 
 
 def _classified(values: Mapping[str, Any]) -> str:
@@ -234,6 +235,7 @@ def export(runtime: Runtime, prefix: str, target: Path) -> tuple[Path, int]:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UsageError(f"cannot be written: {error.strerror}", where=one_line(str(path))) from None
+    log(runtime, "incident.export", incident.id, file=path.name, files=len(sums))
     return path, len(sums)
 
 

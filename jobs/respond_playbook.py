@@ -20,7 +20,7 @@ from domain.query import Query, Test
 from domain.registers import parse_address
 from domain.run import Run
 from domain.window import TimeWindow
-from jobs.respond import desk, find_alert, get, registers_of, resolve
+from jobs.respond import desk, find_alert, get, log, registers_of, resolve
 from jobs.runtime import Runtime
 from playbooks import deeds, load, runner, values
 from playbooks.ask import Answer, ask
@@ -178,7 +178,10 @@ def reopen(runtime: Runtime, text: str, step: str, reason: str) -> Deed:
 
 def approve(runtime: Runtime, text: str, step: str, note: str, *, alone: bool) -> Deed:
     """Agree to a step."""
-    return deeds.approve(desk(runtime), resolve_run(runtime, text), step, note, alone=alone)
+    deed = deeds.approve(desk(runtime), resolve_run(runtime, text), step, note, alone=alone)
+    if not deed.already:
+        log(runtime, "playbook.approve", deed.view.run.id, step=deed.step.id, alone=alone)
+    return deed
 
 
 def filled(seen: View, runtime: Runtime) -> dict[str, tuple[str, ...]]:

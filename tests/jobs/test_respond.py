@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from domain import i18n
 from domain.alert import Entity, Finding, RuleRef, alert_id
 from domain.alert_fold import opened_body
 from domain.clock import FixedClock
 from domain.errors import UsageError
 from domain.incident import Notice
 from domain.query import Query
-from jobs import respond, respond_evidence, respond_playbook
+from jobs import audit, respond, respond_evidence, respond_playbook
 from jobs.config import Config
 from jobs.runtime import Runtime
 from store.base import NewRecord
@@ -127,6 +128,16 @@ def test_status_notes_facts(runtime: Runtime) -> None:
         respond.set_status(runtime, made.id, "closed")
     with pytest.raises(UsageError, match="a note needs text"):
         respond.note(runtime, made.id, " ")
+
+
+def test_what_matters_stands_in_the_chained_log(runtime: Runtime) -> None:
+    made, _ = respond.open_incident(runtime, respond.Wish(title="x"))
+    respond.open_incident(runtime, respond.Wish(title="x"))
+    respond.sent(runtime, made.id, Notice("report_72h", "Công an tỉnh", "email", NOW))
+    respond.close(runtime, made.id, "nhầm", {}, "")
+    logged = [(e.action, e.target) for e in audit.entries(runtime.store.records)]
+    assert logged == [("incident.open", made.id), ("incident.sent", made.id), ("incident.close", made.id)]
+    assert audit.verify(runtime.store.records).problems == ()
 
 
 def test_a_notice_is_recorded_once(runtime: Runtime) -> None:
@@ -295,3 +306,25 @@ def test_a_whole_incident_from_alert_to_closing(runtime: Runtime) -> None:
     assert respond_playbook.unmet(calm, made.id) == []
     assert respond.close(calm, made.id, "chức năng tải tệp", {}, "").status == "closed"
     assert respond_evidence.verify(runtime, made.id)[1] == []
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+def test_every_line_of_the_timeline_is_a_sentence(runtime: Runtime, tmp_path: Path, lang: str) -> None:
+    _, key = _exported(runtime, tmp_path)
+    other, _ = respond.open_incident(runtime, respond.Wish(alerts=(alert(runtime, "Two", "2001:db8::9"),)))
+    respond.merge(runtime, key, [other.id])
+    respond_playbook.done(runtime, key, "N5", respond_playbook.Doing(answer="M2"))
+    respond.sent(runtime, key, Notice("report_72h", "Công an tỉnh", "email", NOW))
+    respond.close(runtime, key, "x", {}, "")
+    before = i18n.lang()
+    i18n.use(lang)
+    try:
+        for incident in (respond.get(runtime, key), respond.get(runtime, other.id)):
+            for entry in incident.timeline:
+                said = respond_evidence.sentence(entry)
+                assert said, entry
+                assert f"timeline_{entry.kind}" in i18n.catalogue(lang, "incident"), entry.kind
+                assert "incident." not in said, said
+                assert "{" not in said, said
+    finally:
+        i18n.use(before)
