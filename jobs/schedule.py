@@ -85,7 +85,8 @@ def receives(config: Config) -> bool:
 
 def planned(config: Config) -> dict[str, str]:
     """Job -> cron expression, of what the schedule has to start."""
-    return {name: cron for name, cron in config.schedule.items() if name != "collect" or not receives(config)}
+    pulls = bool(config.sources) and not receives(config)
+    return {name: cron for name, cron in config.schedule.items() if name != "collect" or pulls}
 
 
 def due_at(cron: str, now: datetime) -> datetime | None:

@@ -79,7 +79,7 @@ def _about(document: Document) -> dict[str, Any]:
 def _compile(template: bytes, data: dict[str, Any], at: datetime) -> bytes:
     return typst.compile(
         template, sys_inputs={"d": json.dumps(data, ensure_ascii=False)}, font_paths=_fonts(), ignore_system_fonts=True, format="pdf",
-        pdf_standards=["a-2a", "ua-1"], timestamp=at.astimezone(_ZONE),
+        pdf_standards=["a-2a", "ua-1"], timestamp=at.astimezone(_ZONE).replace(microsecond=0),
     )  # fmt: skip
 
 

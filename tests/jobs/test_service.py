@@ -16,7 +16,7 @@ import pytest
 from domain.clock import FixedClock
 from domain.errors import UsageError
 from jobs import schedule
-from jobs.config import Config
+from jobs.config import Config, load
 from jobs.runtime import Runtime
 from jobs.service import Service
 from store.base import Store
@@ -198,3 +198,25 @@ def test_systemd_is_told_that_it_runs_and_that_it_stops(tmp_path: Path) -> None:
             told.append(systemd.recv(100))
     assert told[:2] == [b"READY=1", b"WATCHDOG=1"]
     assert told[-1] == b"STOPPING=1"
+
+
+def test_the_weekly_report_is_made_at_any_moment(tmp_path: Path, soc: Soc) -> None:
+    """With the clock of the machine, microseconds and all."""
+    (tmp_path / "soc.toml").write_text(CONFIG, encoding="utf-8")
+    done = soc("jobs", "run", "report")
+    assert done.returncode == 0, done.stderr
+    assert {path.suffix for path in (tmp_path / "documents").iterdir()} >= {".docx", ".pdf"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "jobs"),
+    [
+        pytest.param("", ["scan"], id="nothing to collect"),
+        pytest.param('[[source]]\nid = "a"\ntype = "file"\npath = "*.log"\n', ["collect", "scan"], id="files are pulled"),
+        pytest.param('[[source]]\nid = "a"\ntype = "syslog"\nlisten = "udp://[::]:5514"\n', ["scan"], id="receivers pull too"),
+    ],
+)
+def test_what_the_schedule_has_to_start(tmp_path: Path, sources: str, jobs: list[str]) -> None:
+    path = tmp_path / "soc.toml"
+    path.write_text(f'{sources}[schedule]\ncompact = "off"\nreport = "off"\n', encoding="utf-8")
+    assert [name for name, cron in schedule.planned(load(str(path))).items() if cron != "off"] == jobs
