@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -76,8 +77,6 @@ def _found(events: EventStore, wanted: Query, form: str) -> None:
 
 def _narrowed(wanted: Query, form: str) -> Query:
     """Tables and CSV read only the columns that they show."""
-    from dataclasses import replace
-
     machine = OPTIONS.json or form == "json"
     return wanted if machine or wanted.fields else replace(wanted, fields=_SHOWN)
 
@@ -135,10 +134,8 @@ def _counts(events: EventStore, wanted: Query, by: Sequence[str], bars: bool, fo
     from jobs.search import histogram
 
     step, table = histogram(events, wanted, by) if bars else ("", events.aggregate(wanted, by))
-    rows = table.to_pylist()
-    total = sum(r["count"] for r in rows)
-    if wanted.limit and not bars:
-        rows = rows[: wanted.limit]
+    total = events.count(replace(wanted, limit=0))
+    rows = (table.slice(0, wanted.limit) if wanted.limit and not bars else table).to_pylist()
     if OPTIONS.json or form == "json":
         for r in rows:
             emit({k: iso_local(v) if hasattr(v, "isoformat") else v for k, v in r.items()})

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from domain.event import EventBatch
+from domain.event import EventBatch, Rows
 from domain.query import Query
 from domain.raw import Checkpoint
 from domain.window import TimeWindow
@@ -89,7 +89,7 @@ class Chunk(EventBatch, Protocol):
     first_seq: int
     last_seq: int
 
-    def table(self, rows: Sequence[int] | None = None, names: Sequence[str] | None = None) -> pa.Table:
+    def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
         """These rows and columns as an Arrow table (all when None): evidence, search results."""
 
 

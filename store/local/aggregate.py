@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from store.local.events import LocalEvents
 
 _MICROS: Final = pa.timestamp("us", "UTC")
-_OFFSET: Final = datetime(2000, 1, 1, tzinfo=LOCAL).utcoffset() or timedelta()
+_OFFSET: Final = (datetime(2000, 1, 1, tzinfo=LOCAL).utcoffset() or timedelta()) // timedelta(microseconds=1)
 """The zone has no summer time: one offset serves for all logs."""
 _FOLD_AT: Final = 2_000_000
 """Partial groups are folded when there are so many."""
@@ -100,8 +100,7 @@ def _buckets(times: Int64s, step: int) -> Int64s:
     """Start of the bucket of each instant, aligned to local midnight; without a step all are in one."""
     if not step:
         return np.zeros(len(times), dtype=np.int64)
-    shift = _OFFSET // timedelta(microseconds=1)
-    return np.asarray((times + shift) // step * step - shift, dtype=np.int64)
+    return np.asarray((times + _OFFSET) // step * step - _OFFSET, dtype=np.int64)
 
 
 def _folded(parts: Sequence[pa.Table], by: Sequence[str], step: int) -> pa.Table:

@@ -154,7 +154,7 @@ def _merge(db: Database, folder: Folder, batch: Sequence[Segment]) -> int:
         with db.write() as tx:
             swapped = drop(tx, batch)
             if not swapped:
-                raise _ChangedError  # noqa: TRY301  the transaction must roll back
+                raise _ChangedError
             insert(tx, new, min(s.first_seq for s in batch), max(s.last_seq for s in batch), merged=True)
     except _ChangedError:
         return 0
