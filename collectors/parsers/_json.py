@@ -42,18 +42,37 @@ def flatten(records: pa.Array, objects: frozenset[str] = frozenset()) -> Flat:
 
     `objects`: paths that are always objects, so that their type need not be asked for (a string that looks like one is opened).
     """
+    size = len(records)
+    if size and pc.all(pc.starts_with(records, "{")).as_py():
+        try:
+            return Flat(np.arange(size, dtype=np.int32), np.zeros(0, np.int32), _columns(records, _Paths(objects, sound=True)))
+        except duckdb.InvalidInputException:
+            pass  # one of them is not JSON: look at each
     types = _sql("select case when json_valid(r) then json_type(r) end from records", records)[0]
     known: Mask = pc.fill_null(pc.equal(types, "OBJECT"), False).to_numpy(zero_copy_only=False)
     good, bad = np.flatnonzero(known).astype(np.int32), np.flatnonzero(~known).astype(np.int32)
+    whole = records.take(pa.array(good))
+    return Flat(good, bad, _columns(whole, _Paths(objects)) if len(good) else {})
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """What is known beforehand."""
+
+    objects: frozenset[str]
+    """Paths that are always objects."""
+    sound: bool = False
+    """Take it for granted that they are; DuckDB says when it is not so."""
+
+
+def _columns(records: pa.Array, paths: _Paths) -> dict[str, pa.Array]:
     out: dict[str, pa.Array] = {}
-    if len(good):
-        whole = records if not len(bad) else records.take(pa.array(good))
-        for path, column in _level(whole, "", objects):
-            out[path] = column if path not in out else pc.coalesce(out[path], column)
-    return Flat(good, bad, out)
+    for path, column in _level(records, "", paths):
+        out[path] = column if path not in out else pc.coalesce(out[path], column)
+    return out
 
 
-def _level(objects: pa.Array, prefix: str, known: frozenset[str]) -> Iterator[tuple[str, pa.Array]]:
+def _level(objects: pa.Array, prefix: str, paths: _Paths) -> Iterator[tuple[str, pa.Array]]:
     """(path, texts) of every leaf below these objects."""
     keys = _keys(objects)
     for key, column in zip(keys, _values(objects, keys), strict=True):
@@ -61,7 +80,7 @@ def _level(objects: pa.Array, prefix: str, known: frozenset[str]) -> Iterator[tu
         if column.null_count == len(column):
             continue
         deep = prefix.count(".") >= MAX_DEPTH
-        nested = None if deep else _opened(column) if path in known else _nested(objects, key, column)
+        nested = None if deep else _opened(column, paths) if path in paths.objects else _nested(objects, key, column)
         if nested is None:
             yield path, column
             continue
@@ -69,7 +88,7 @@ def _level(objects: pa.Array, prefix: str, known: frozenset[str]) -> Iterator[tu
         place = np.full(len(column), -1, np.int64)
         place[rows] = np.arange(len(rows))
         spread = pa.array(place, mask=~nested)
-        for inner, values in _level(column.take(pa.array(rows)), f"{path}.", known):
+        for inner, values in _level(column.take(pa.array(rows)), f"{path}.", paths):
             yield inner, values.take(spread)
         if len(rows) + column.null_count < len(column):
             yield path, pc.if_else(pa.array(nested), pa.scalar(None, pa.string()), column)
@@ -117,13 +136,14 @@ def _nested(objects: pa.Array, key: str, column: pa.Array) -> Mask | None:
     return maybe if maybe.any() else None
 
 
-def _opened(column: pa.Array) -> Mask | None:
+def _opened(column: pa.Array, paths: _Paths) -> Mask | None:
     """Which texts are JSON objects."""
     maybe: Mask = pc.fill_null(pc.starts_with(column, "{"), False).to_numpy(zero_copy_only=False)
     if not maybe.any():
         return None
     rows = np.flatnonzero(maybe)
-    maybe[rows] = _sql("select json_valid(r) from records", column.take(pa.array(rows)))[0].to_numpy(zero_copy_only=False)
+    if not paths.sound:
+        maybe[rows] = _sql("select json_valid(r) from records", column.take(pa.array(rows)))[0].to_numpy(zero_copy_only=False)
     return maybe if maybe.any() else None
 
 
