@@ -48,7 +48,19 @@ def scan(runtime: Runtime, progress: Callable[[str, int, int], None] | None = No
         _sigma(runtime, head, report, progress)
     for detector in _anomaly(runtime):
         _run(runtime, detector, head, report, progress)
+    _run(runtime, _follow(runtime), head, report, progress)
     return report
+
+
+def _follow(runtime: Runtime) -> Detector:
+    """What the alerts so far have named."""
+    from detectors.follow import Follow, leads
+    from detectors.triage import AlertIndex
+
+    alerts = AlertIndex.load(runtime.store.records).alerts.values()
+    named = leads(alerts, runtime.clock.now())
+    told = frozenset(event for alert in alerts for event in alert.events if alert.rule.kind != "follow") if named else frozenset()
+    return Follow(named, told)
 
 
 def _sigma(runtime: Runtime, head: int, report: ScanReport, progress: Callable[[str, int, int], None] | None) -> None:

@@ -26,9 +26,6 @@ SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
-AT_ONCE: Final = SECOND // 20
-TOGETHER: Final = 5
-"""So many records at one microsecond, stored at once, have no time of their own."""
 MAX_IDS: Final = 500
 """Event ids that one finding carries."""
 
@@ -79,18 +76,9 @@ def living(chunk: Chunk) -> Mask:
 
 
 def dated(chunk: Chunk) -> Mask:
-    """Rows that tell when they happened.
-
-    A record without a time bears that of its arrival, which says when it was fetched: several at the same microsecond, just before
-    they were stored.
-    """
-    moments = times(chunk)
-    wait = times(chunk, field="event.ingested") - moments
-    stamped = (wait >= 0) & (wait < AT_ONCE) & (moments % 1000 != 0)
-    values, where_, counts = np.unique(moments, return_inverse=True, return_counts=True)
-    borrowed = stamped & (counts[where_] >= TOGETHER) if len(values) else stamped
-    known: Mask = ~borrowed & ~where(chunk.column("event.kind"), chunk.rows, "pipeline_error".__eq__)
-    return known
+    """Rows that tell when they happened; a record without a time bears that of its arrival, which says when it was fetched."""
+    broken = where(chunk.column("event.kind"), chunk.rows, "pipeline_error".__eq__)
+    return ~broken & ~where(chunk.column("tags"), chunk.rows, "no_timestamp".__eq__)
 
 
 def exercise_rows(chunk: Chunk) -> Mask:

@@ -32,6 +32,10 @@ NO_ALERT: Final = "informational"
 """The specification: such rules enrich events, "no case or alerting should be triggered". Hunts and correlations still see them."""
 KEEP: Final = 20_000
 """Hits that a correlation remembers between scans; beyond it the oldest are shed, and it is said."""
+_KINDS: Final = {
+    "Computer": "host", "ComputerName": "host", "computer_name": "host", "hostname": "host", "IpAddress": "ip", "SourceIp": "ip",
+    "DestinationIp": "ip", "address": "ip", "TargetUserName": "user", "SubjectUserName": "user", "User": "user", "Image": "process",
+}  # fmt: skip
 _EXPLAINED: Final = 500
 """Findings of one scan that get reasons: enough for people, bounded for machines."""
 _MICRO: Final = 1_000_000
@@ -173,10 +177,9 @@ def _one(chunk: Chunk, names: Sequence[str], row: int) -> pa.Table:
 
 
 def _kind(name: str) -> str:
-    for kind, field in (*ABOUT, *RELATED):
-        if name == field:
-            return kind
-    return {"source.address": "ip", "user.target.name": "user"}.get(name, name.rpartition(".")[2])
+    """Kind of entity that a group-by field names, whether it is ECS or a name of Windows."""
+    known = next((kind for kind, field in (*ABOUT, *RELATED) if field == name), "")
+    return known or _KINDS.get(name.rpartition(".")[2], name.rpartition(".")[2])
 
 
 def _hit(item: Sequence[Any]) -> correlate.Hit:
