@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
 import shlex
 import shutil
@@ -119,6 +121,22 @@ def test_every_command_that_is_named_exists(path: Path) -> None:
 
 def test_both_readmes_show_the_same_commands() -> None:
     assert _examples("README.md") == _examples("README.vi.md")
+
+
+def test_the_backup_of_the_manual_is_a_whole_store(tmp_path: Path, soc: Soc) -> None:
+    (block,) = re.findall(r"```bash\n(.*?)```", (house.ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert soc("init", "--yes").returncode == 0
+    assert soc("collect", "once", "--path", str(house.ROOT / "docs" / "sample")).returncode == 0
+    shim = tmp_path / "bin" / "soc"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} {house.ROOT / "cli.py"} "$@"\n', encoding="utf-8")
+    shim.chmod(0o755)
+    path = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-eu", "-c", block], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(soc("collect", "status", "--data", "backup", "--json").stdout)["total"]["stored"] == 125
 
 
 def test_exit_codes_are_documented() -> None:
