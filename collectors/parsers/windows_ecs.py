@@ -90,13 +90,16 @@ Kind = tuple[str, str, str, str]
 _KINDS: Final[dict[tuple[str, str], Kind]] = {
     # (channel, code) -> category, type (SEP-joined), outcome, action
     **{(SYSMON, c): k for c, k in {
-        "1": ("process", "start", "", "process-created"), "3": ("network", f"connection{common.SEP}start{common.SEP}protocol", "", "network-connection"),
-        "5": ("process", "end", "", "process-terminated"), "6": ("driver", "start", "", "driver-loaded"), "7": ("process", "change", "", "image-loaded"),
+        "1": ("process", "start", "", "process-created"),
+        "3": ("network", f"connection{common.SEP}start{common.SEP}protocol", "", "network-connection"),
+        "5": ("process", "end", "", "process-terminated"), "6": ("driver", "start", "", "driver-loaded"),
+        "7": ("process", "change", "", "image-loaded"),
         "8": ("process", "change", "", "create-remote-thread"), "10": ("process", "access", "", "process-accessed"),
         "11": ("file", "creation", "", "file-created"), "12": ("registry", "change", "", "registry-object-changed"),
         "13": ("registry", "change", "", "registry-value-set"), "14": ("registry", "change", "", "registry-renamed"),
         "15": ("file", "access", "", "file-stream-created"), "17": ("file", "creation", "", "pipe-created"),
-        "18": ("file", "access", "", "pipe-connected"), "22": ("network", f"connection{common.SEP}protocol{common.SEP}info", "", "dns-query"),
+        "18": ("file", "access", "", "pipe-connected"),
+        "22": ("network", f"connection{common.SEP}protocol{common.SEP}info", "", "dns-query"),
         "23": ("file", "deletion", "", "file-deleted"), "26": ("file", "deletion", "", "file-deleted"),
     }.items()},
     **{(SECURITY, c): k for c, k in {
@@ -105,18 +108,26 @@ _KINDS: Final[dict[tuple[str, str], Kind]] = {
         "4648": ("authentication", "start", "success", "logged-in-explicit"), "4672": ("iam", "admin", "success", "logged-in-special"),
         "4768": ("authentication", "start", "", "kerberos-authentication-ticket-requested"),
         "4769": ("authentication", "start", "", "kerberos-service-ticket-requested"),
-        "4771": ("authentication", "start", "failure", "kerberos-preauth-failed"), "4776": ("authentication", "start", "", "credential-validated"),
+        "4771": ("authentication", "start", "failure", "kerberos-preauth-failed"),
+        "4776": ("authentication", "start", "", "credential-validated"),
         "4688": ("process", "start", "success", "created-process"), "4689": ("process", "end", "success", "exited-process"),
         "4697": (f"iam{common.SEP}configuration", f"admin{common.SEP}change", "success", "service-installed"),
         "4698": (f"iam{common.SEP}configuration", f"creation{common.SEP}admin", "success", "scheduled-task-created"),
         "4699": (f"iam{common.SEP}configuration", f"deletion{common.SEP}admin", "success", "scheduled-task-deleted"),
-        "4720": ("iam", f"user{common.SEP}creation", "success", "added-user-account"), "4722": ("iam", f"user{common.SEP}change", "success", "enabled-user-account"),
-        "4723": ("iam", f"user{common.SEP}change", "", "changed-password"), "4724": ("iam", f"user{common.SEP}change", "success", "reset-password"),
-        "4725": ("iam", f"user{common.SEP}change", "success", "disabled-user-account"), "4726": ("iam", f"user{common.SEP}deletion", "success", "deleted-user-account"),
-        "4728": ("iam", f"group{common.SEP}change", "success", "added-member-to-group"), "4729": ("iam", f"group{common.SEP}change", "success", "removed-member-from-group"),
-        "4732": ("iam", f"group{common.SEP}change", "success", "added-member-to-group"), "4733": ("iam", f"group{common.SEP}change", "success", "removed-member-from-group"),
-        "4738": ("iam", f"user{common.SEP}change", "success", "modified-user-account"), "4740": ("iam", f"user{common.SEP}change", "success", "locked-out-user-account"),
-        "4756": ("iam", f"group{common.SEP}change", "success", "added-member-to-group"), "4719": (f"iam{common.SEP}configuration", f"admin{common.SEP}change", "success", "changed-audit-config"),
+        "4720": ("iam", f"user{common.SEP}creation", "success", "added-user-account"),
+        "4722": ("iam", f"user{common.SEP}change", "success", "enabled-user-account"),
+        "4723": ("iam", f"user{common.SEP}change", "", "changed-password"),
+        "4724": ("iam", f"user{common.SEP}change", "success", "reset-password"),
+        "4725": ("iam", f"user{common.SEP}change", "success", "disabled-user-account"),
+        "4726": ("iam", f"user{common.SEP}deletion", "success", "deleted-user-account"),
+        "4728": ("iam", f"group{common.SEP}change", "success", "added-member-to-group"),
+        "4729": ("iam", f"group{common.SEP}change", "success", "removed-member-from-group"),
+        "4732": ("iam", f"group{common.SEP}change", "success", "added-member-to-group"),
+        "4733": ("iam", f"group{common.SEP}change", "success", "removed-member-from-group"),
+        "4738": ("iam", f"user{common.SEP}change", "success", "modified-user-account"),
+        "4740": ("iam", f"user{common.SEP}change", "success", "locked-out-user-account"),
+        "4756": ("iam", f"group{common.SEP}change", "success", "added-member-to-group"),
+        "4719": (f"iam{common.SEP}configuration", f"admin{common.SEP}change", "success", "changed-audit-config"),
         "1102": ("iam", f"admin{common.SEP}change", "success", "audit-log-cleared"),
     }.items()},
     ("System", "104"): ("iam", f"admin{common.SEP}change", "success", "log-cleared"),
@@ -167,7 +178,7 @@ def _feeds(name: str, wanted: frozenset[str]) -> bool:
 Coded = tuple[np.ndarray[Any, Any], list[str]]
 
 
-def _codes_of(column: Any, size: int) -> Coded:  # noqa: ANN401  an Arrow array or None
+def _codes_of(column: Any, size: int) -> Coded:
     if column is None:
         return np.full(size, -1, np.int32), []
     return pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
@@ -178,14 +189,14 @@ def _rows(coded: Coded, *values: str) -> np.ndarray[Any, Any]:
     codes, names = coded
     if not any(values):
         return np.ones(len(codes), np.bool_)
-    return np.append(np.array([n in values for n in names], np.bool_), False)[codes]  # noqa: FBT003
+    return np.append(np.array([n in values for n in names], np.bool_), False)[codes]
 
 
-def _overlay(first: Any, column: Any, rows: np.ndarray[Any, Any]) -> Any:  # noqa: ANN401  Arrow arrays
+def _overlay(first: Any, column: Any, rows: np.ndarray[Any, Any]) -> Any:
     """`first` where it has a value, else `column` on `rows`; placeholders such as "-" count as none."""
     empty = pc.is_in(column.dictionary, pa.array(_EMPTY)) if pa.types.is_dictionary(column.type) else None
     if empty is not None and pc.any(empty).as_py():
-        bad = np.append(empty.to_numpy(zero_copy_only=False), True)  # noqa: FBT003
+        bad = np.append(empty.to_numpy(zero_copy_only=False), True)
         rows = rows & ~bad[_codes_of(column, 0)[0]]
     if first is None and rows.all():
         return column
@@ -193,12 +204,12 @@ def _overlay(first: Any, column: Any, rows: np.ndarray[Any, Any]) -> Any:  # noq
     return kept if first is None else pc.coalesce(_plain(first), kept)
 
 
-def _plain(column: Any) -> Any:  # noqa: ANN401  Arrow arrays
+def _plain(column: Any) -> Any:
     return column.cast(pa.string())
 
 
 def _users(columns: dict[str, Any], made: dict[str, Any], wanted: frozenset[str] | None, channel: Coded) -> None:
-    """Sysmon's `User` is DOMAIN\\name."""
+    r"""Sysmon's `User` is DOMAIN\name."""
     source = columns.get(D + "User")
     if source is None or not (wanted is None or wanted & {"user.name", "user.domain"}):
         return
@@ -243,7 +254,7 @@ def _kinds(made: dict[str, Any], channel: Coded, code: Coded, size: int, wanted:
 _LONG: Final = frozenset({"process.pid", "process.parent.pid", "source.port", "destination.port"})
 
 
-def _typed(name: str, column: Any) -> Any:  # noqa: ANN401  Arrow arrays
+def _typed(name: str, column: Any) -> Any:
     if name not in _LONG or pa.types.is_integer(column.type):
         return column
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
@@ -264,9 +275,7 @@ def micros(values: Sequence[Any], tz: str) -> list[int]:
     return [_micros(str(v), zone) for v in values]
 
 
-
-
-def _micros(text: str, zone: Any) -> int:  # noqa: ANN401  tzinfo
+def _micros(text: str, zone: Any) -> int:
     try:
         at = ciso8601.parse_datetime(text.removesuffix(" UTC"))
     except ValueError:
@@ -276,7 +285,7 @@ def _micros(text: str, zone: Any) -> int:  # noqa: ANN401  tzinfo
     return round(at.timestamp() * 1_000_000)
 
 
-def _odd(text: str, zone: Any) -> int:  # noqa: ANN401  tzinfo
+def _odd(text: str, zone: Any) -> int:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
