@@ -104,7 +104,7 @@ def _typed(table: pa.Table) -> pa.Table:
     columns: dict[str, pa.ChunkedArray] = {}
     for name in table.column_names:
         column = table[name]
-        if column.null_count == len(column):
+        if column.null_count == len(column) and name != "@timestamp":
             continue
         try:
             columns[name] = _cast(column, pa.int64() if name == SEQ else fields.arrow_type(name))
