@@ -200,8 +200,13 @@ def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
 
 
 def _lines(label: str, lines: list[bytes], first: int, context: _Context) -> Iterator[RawBatch]:
-    """A batch without the empty lines; the others keep their numbers."""
+    """A batch without empty and over-long lines; the others keep their numbers."""
+    if not lines:
+        return
     trimmed = [line[:-1] if line.endswith(b"\r") else line for line in lines]
+    if len(trimmed[0]) > MAX_LINE:  # only the first can be longer than a block
+        context.tell(Problem(label, f"line {first}: {len(trimmed[0])} bytes exceed the limit of {MAX_LINE}"))
+        trimmed[0] = b""
     numbers = np.flatnonzero(np.fromiter(map(len, trimmed), np.int64, len(trimmed)))
     if len(numbers):
         yield _batch(label, [line for line in trimmed if line], numbers + first, context)
