@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from domain.errors import StoreError
 from store.base import Coordination, EventStore, RecordStore
 from store.local import upkeep
 from store.local.db import Database
@@ -29,8 +28,6 @@ class LocalStore:
     @classmethod
     def open(cls, path: Path) -> LocalStore:
         """Open the store in a folder, making it when absent; what crashed writers left is removed. StoreError when it cannot be opened."""
-        if path.exists() and not path.is_dir():
-            raise StoreError("the store must be a folder, this is a file", where=str(path), hint="--data DIR")
         folder = Folder(path.absolute())
         db = Database(folder.path / CATALOG)
         upkeep.sweep(db, folder)

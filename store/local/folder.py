@@ -56,6 +56,8 @@ class Folder:
         try:
             for name in ("events", "locks"):
                 (path / name).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StoreError("the store must be a folder, this is a file", where=str(path), hint="--data DIR") from error
         except OSError as error:
             raise StoreError(
                 f"the store's folder cannot be made: {error.strerror}", where=str(path), hint="check the path and its permissions"

@@ -75,7 +75,10 @@ def test_a_chunk_gives_columns_as_dictionaries(store):
     assert "process.name" not in chunk.fields()
     assert chunk.column("http.response.status_code").values.to_pylist() == [200, 201, 202, 203, 204]
     part = chunk.table([4, 2], ["event.original", "user.name"])
-    assert part.to_pylist() == [{"event.original": b"record 4", "user.name": "Nguyễn Văn Ánh"}, {"event.original": b"record 2", "user.name": "www-data"}]
+    assert part.to_pylist() == [
+        {"event.original": b"record 4", "user.name": "Nguyễn Văn Ánh"},
+        {"event.original": b"record 2", "user.name": "www-data"},
+    ]
 
 
 def test_missing_values_are_missing(store):
@@ -143,7 +146,12 @@ def test_aggregate_by_fields_and_local_days(store):
     table = store.events.aggregate(Query(), ["user.name"], "1d")
     midnight = datetime(2026, 11, 23, 17, tzinfo=UTC)
     rows = {(r["user.name"], r["bucket"]): r["count"] for r in table.to_pylist()}
-    assert rows == {("root", midnight): 2, ("root", midnight - timedelta(days=1)): 1, ("Nguyễn Văn Ánh", midnight - timedelta(days=1)): 1, ("www-data", midnight): 1}
+    assert rows == {
+        ("root", midnight): 2,
+        ("root", midnight - timedelta(days=1)): 1,
+        ("Nguyễn Văn Ánh", midnight - timedelta(days=1)): 1,
+        ("www-data", midnight): 1,
+    }
     assert table["count"].to_pylist() == [2, 1, 1, 1]
     assert table.column_names == ["user.name", "bucket", "count", "first", "last"]
     only = store.events.aggregate(Query(parse("user.name:root")), ["user.name"]).to_pylist()
@@ -250,7 +258,8 @@ def test_records_are_numbered_by_key_and_over_all(store):
     second = store.records.append([new("alert", "a", "ack"), new("incident", "a")], T0 + timedelta(microseconds=1))
     assert [(r.version, r.seq) for r in (*first, *second)] == [(1, 1), (1, 2), (2, 3), (1, 4)]
     assert [r.type for r in store.records.read("alert", "a")] == ["opened", "ack"]
-    assert [(r.at, r.actor, r.body) for r in store.records.read("alert", "a")][0] == (T0, "lan", {"n": 1})
+    opened = store.records.read("alert", "a")[0]
+    assert (opened.at, opened.actor, opened.body) == (T0, "lan", {"n": 1})
     assert store.records.read("alert", "zz") == []
     assert [r.seq for r in store.records.find("alert")] == [1, 2, 3]
     assert [r.seq for r in store.records.find("alert", after=1, keys=["a"])] == [3]

@@ -42,7 +42,9 @@ def test_the_same_folder_opened_again_holds_the_same(store, folder):
 
 def test_partition_day_is_utc_and_clamped_to_the_arrival(store, folder):
     wild = [T0, T0 - timedelta(days=5000), T0 + timedelta(days=5000), T0 - timedelta(days=3)]
-    table = events(0, 4, event__ingested=T0).drop_columns("@timestamp").append_column("@timestamp", pa.array(wild, pa.timestamp("us", "UTC")))
+    table = (
+        events(0, 4, event__ingested=T0).drop_columns("@timestamp").append_column("@timestamp", pa.array(wild, pa.timestamp("us", "UTC")))
+    )
     store.events.append(delivery(table))
     days = {p.parent.name for p in files(folder)}
     assert days == {"2026-11-24", "2025-10-20", "2026-11-25", "2026-11-21"}
