@@ -19,7 +19,8 @@ from collectors.parsers.common import Ints, Mask
 
 _Where: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 _QUOTE, _SPACE, _EQUALS = 34, 32, 61
-_PAIR: Final = re.compile(r'([^\s="]+)=(?:"(.*?)"(?=\s+[^\s="]+=|\s*$)|"([^"]*)(?:"|$)|(\S*))', re.DOTALL)
+_CLOSED: Final = re.compile(r'"(?:\s*$|\s+[^\s="]{1,64}=)')
+"""A quote that ends a value: nothing follows, or the next pair."""
 _Found: TypeAlias = "dict[str, tuple[list[pa.Array], list[Ints]]]"
 """Key -> values, and the records that they belong to."""
 _CHUNK: Final = 4096
@@ -80,11 +81,38 @@ def columns(records: pa.Array) -> dict[str, Coded]:
 
 
 def pairs(record: str) -> dict[str, str]:
-    """The pairs of one record by pattern: for odd ones; linear in the length of ordinary ones."""
+    """The pairs of one record, step by step: for odd ones. Looks at each character a bounded number of times."""
     out: dict[str, str] = {}
-    for key, closed, open_end, bare in _PAIR.findall(record[: 1 << 16]):
-        out.setdefault(key, (closed or open_end or bare).replace('\\"', '"'))
+    at, size, closing = 0, len(record), True
+    while at < size:
+        equals, space = record.find("=", at), record.find(" ", at)
+        if equals < 0:
+            break
+        if at <= space < equals:
+            at = space + 1
+            continue
+        key = record[at:equals]
+        if record[equals + 1 : equals + 2] == '"':
+            end = _closing(record, equals + 2) if closing else -1
+            closing = end >= 0
+            end = end if closing else record.find('"', equals + 2)
+            end = end if end >= 0 else size
+            value = record[equals + 2 : end].replace('\\"', '"')
+        else:
+            end = space if space >= 0 else size
+            value = record[equals + 1 : end]
+        if key and '"' not in key:
+            out.setdefault(key, value)
+        at = end + 1
     return out
+
+
+def _closing(record: str, start: int) -> int:
+    """Where the quoted value ends; -1 = nowhere."""
+    at = record.find('"', start)
+    while at >= 0 and not _CLOSED.match(record, at):
+        at = record.find('"', at + 1)
+    return at
 
 
 def _bytes(records: pa.Array) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int32]], pa.Buffer]:
