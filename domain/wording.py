@@ -38,7 +38,7 @@ def _show(expr: Expr, *, inside: bool) -> str:
 
 
 def _show_test(test: Test) -> str:
-    if test.field is None and test.op == "fold":
+    if test.field is None and test.op == "fold" and all(str(v) for v in test.values):
         words = [_quote(_escape(str(v)), plain=_WORD) for v in test.values]
         return words[0] if len(words) == 1 else f"({' or '.join(words)})"
     if test.op == "exists" and test.values == (True,):

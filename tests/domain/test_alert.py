@@ -95,7 +95,7 @@ def test_ids_are_stable_and_do_not_depend_on_the_order_of_entities() -> None:
 def test_twenty_thousand_alerts_fold_within_a_second() -> None:
     body = opened_body("k", FOUND)
     many = [Record("alert", f"k{n}", "opened", {**body, "id": f"k{n}"}, at=T, version=1, seq=n) for n in range(20_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     found = fold_all(many)
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5
     assert isinstance(found["k7"], Alert)
