@@ -73,9 +73,14 @@ def test_a_new_lead_looks_back_a_day_and_then_sees_only_what_is_new() -> None:
 
 def test_events_that_alerts_hold_are_not_told_again() -> None:
     held = frozenset(i.hex() for i in NEW.ids().to_pylist())
-    assert Follow(leads([ALERT], at(1000)), held).scan([NEW], {"leads": [x.key for x in leads([ALERT], at(1000))]}, at(1100), Past()).findings == []  # type: ignore[arg-type]
+    assert (
+        Follow(leads([ALERT], at(1000)), held).scan([NEW], {"leads": [x.key for x in leads([ALERT], at(1000))]}, at(1100), Past()).findings
+        == []
+    )  # type: ignore[arg-type]
 
 
 def test_the_addresses_from_which_a_taken_account_was_used_are_followed_too() -> None:
-    used = replace(ALERT, rule=RuleRef("follow.account", "t", "low", "1"), entities=(Entity("user", "an"),), related=(Entity("ip", "192.0.2.7"),))
+    used = replace(
+        ALERT, rule=RuleRef("follow.account", "t", "low", "1"), entities=(Entity("user", "an"),), related=(Entity("ip", "192.0.2.7"),)
+    )
     assert [(lead.kind, lead.value) for lead in leads([used], at(1000))] == [("address", "192.0.2.7")]
