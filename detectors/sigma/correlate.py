@@ -174,6 +174,8 @@ class Window:
         return bool(numbers) and self._test(_aggregate(kind, numbers, self.rule.percentile))
 
     def _ordered(self) -> bool:
+        if not all(self._rules[r] for r in self.rule.rules):
+            return False
         place = 0
         for hit in self.hits:
             if hit.rule == self.rule.rules[place]:
@@ -234,7 +236,7 @@ def firings(rules: Sequence[Any], documents: Sequence[Mapping[str, Any]], events
             found[name] = rows.tolist()
     out: list[list[str]] = [[] for _ in events]
     for correlation in _ordered_by_use(correlations):
-        hits = [h for name in correlation.rules for h in _hits(correlation, name, found.get(name, ()), batch, times)]
+        hits = [h for name in dict.fromkeys(correlation.rules) for h in _hits(correlation, name, found.get(name, ()), batch, times)]
         windows: dict[tuple[str, ...], Window] = {}
         fired: list[int] = []
         for hit in sorted(hits):

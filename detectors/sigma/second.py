@@ -42,7 +42,7 @@ def users(rules: RuleSet, correlations: Sequence[Correlation]) -> dict[int, list
             numbers.setdefault(name, []).append(number)
     out: dict[int, list[tuple[int, str]]] = {}
     for index, correlation in enumerate(correlations):
-        for name in correlation.rules:
+        for name in dict.fromkeys(correlation.rules):
             for number in numbers.get(name, ()):
                 out.setdefault(number, []).append((index, name))
     return out
