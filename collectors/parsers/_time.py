@@ -27,7 +27,7 @@ MONTHS: Final = {m: i for i, m in enumerate(("Jan", "Feb", "Mar", "Apr", "May", 
 @lru_cache(64)
 def zone(name: str) -> tzinfo:
     """The zone of stamps that carry none: `+07:00`, `UTC`, `Asia/Ho_Chi_Minh`. ConfigError when there is no such zone."""
-    found = re.fullmatch(r"([+-])(\d\d):?(\d\d)", name)
+    found = re.fullmatch(r"([+-])(\d\d):?(\d\d)", "+00:00" if name == "Z" else name)
     if found:
         delta = timedelta(hours=int(found[2]), minutes=int(found[3]))
         return timezone(-delta if found[1] == "-" else delta)

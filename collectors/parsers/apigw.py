@@ -27,7 +27,7 @@ _PIPED: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _KEYED: Final = re.compile(r"time=\[(?P<time>[^\]]+)\] (?P<pairs>remoteHostname=.*)", re.DOTALL)
-_KEYED_PAIR: Final = re.compile(r"(\w+)=(\S*)")
+_KEYED_PAIR: Final = re.compile(r"(?<!\w)(\w+)=(\S*)")
 _FORWARDED: Final = re.compile(
     r'(?P<forwarded>[0-9A-Fa-f:., ]+|-) (?P<address>\S*) ?- (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<request>[^"]*)"'
     r' (?P<status>\d{3}|-) (?P<bytes>\d+|-) "(?P<referrer>[^"]*)" "(?P<agent>[^"]*)"(?P<more>(?: [\w.-]+=(?:"[^"]*"|\S+))+| -?\d+)?'
@@ -121,7 +121,7 @@ def _access(record: str) -> Event | None:
     at = clf_instant(found["time"]) if found else None
     if found is None or at is None:
         return None
-    more = dict(re.findall(r'([\w.-]+)=(?:"([^"]*)"|\S+)', found["more"] or ""))
+    more = dict(re.findall(r'(?<![\w.-])([\w.-]+)=(?:"([^"]*)"|\S+)', found["more"] or ""))
     forwarded = next((a for a in map(ip, found["forwarded"].split(",")) if a), None)
     request = request_fields(found["request"].strip("- "))
     facts: Event = {

@@ -22,7 +22,7 @@ _RECORD: Final = re.compile(
     r":(?P<sequence>\d+)\): ?(?P<body>.*)",
     re.DOTALL,
 )
-_PAIR: Final = re.compile(r"(?:\b(old|new) )?([A-Za-z][\w-]*)=(\"[^\"]*\"|'[^']*'|[^\s\x1d]*)")
+_PAIR: Final = re.compile(r"(?:\b(old|new) )?(?<![\w-])([A-Za-z][\w-]*)=(\"[^\"]*\"|'[^']*'|[^\s\x1d]*)")
 _AVC: Final = re.compile(r"avc: +(\w+) +\{ ([^}]*) \}")
 _PHRASE: Final = re.compile(r"\bop=([a-z][a-z /]+?) \w+=")
 _NAMES: Final = {

@@ -79,6 +79,17 @@ def test_a_megabyte_in_a_line_costs_no_more_than_a_few_seconds(name: str, filler
     assert found[0] == found[2]
 
 
+@pytest.mark.parametrize("name", ["fortigate", "linux_audit", "apigw"])
+def test_long_words_and_quotes_cost_no_more_than_their_length(name: str):
+    """The readers that go through a record pair by pair."""
+    for line in LINES[name]:
+        for filler in ("a", '="', '\\" ', "a=b "):
+            long = line[:-5] + filler * (100_000 // len(filler)) + line[-5:]
+            began = time.process_time()
+            events([long], name)
+            assert time.process_time() - began < 3, (line, filler)
+
+
 def test_envelopes_leave_what_they_cannot_open():
     lines = ['{"@timestamp":1,"agent":{},"message":', '{"log":"x","stream":"stdout","time":"', '{"__REALTIME_TIMESTAMP":1,"MESSAGE":{}}']
     for name in ENVELOPES:
