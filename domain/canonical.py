@@ -87,7 +87,7 @@ def word_test(pieces: Pieces) -> Expr:
     """A bare word: text anywhere; with a wildcard inside, a pattern anywhere."""
     found = pattern(None, [Wild.RUN, *pieces, Wild.RUN])
     if found.op == "exists":
-        return TRUE
+        return TRUE if pieces else Test(None, "fold", ("",))
     return Test(None, "fold", found.values) if found.op == "contains" else found
 
 
