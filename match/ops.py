@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,12 @@ import pyarrow.compute as pc
 from domain.clock import LOCAL
 from domain.query import Test, Value
 from match.values import Mask, Values, fold
+
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_MAPPED_BITS: Final = 96
+_MAPPED_HALF: Final = 0xFFFF
+_V4: Final = 4
 
 
 def text_of(value: Value) -> str:
@@ -97,29 +104,40 @@ def _compare(values: Values, test: Test) -> Mask:
     return out
 
 
-def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, v4-mapped v6 as v4, zone dropped; None when it is none."""
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0].strip("[] "))
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
-
-
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """A network; v4-mapped v6 networks become v4. ValueError when it is none."""
     found = ipaddress.ip_network(text, strict=False)
-    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= 96 and found.network_address.ipv4_mapped:
-        return ipaddress.IPv4Network((found.network_address.ipv4_mapped, found.prefixlen - 96))
+    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= _MAPPED_BITS and found.network_address.ipv4_mapped:
+        return ipaddress.IPv4Network((found.network_address.ipv4_mapped, found.prefixlen - _MAPPED_BITS))
     return found
 
 
+def _packed(text: str) -> bytes:
+    """16 bytes of an address, v4 as v4-mapped v6; empty when it is none. Zones and brackets are dropped."""
+    try:
+        return _MAPPED + socket.inet_pton(socket.AF_INET, text)
+    except (OSError, ValueError):
+        pass
+    try:
+        return socket.inet_pton(socket.AF_INET6, text.partition("%")[0].strip("[] "))
+    except (OSError, ValueError):
+        return b""
+
+
 def _cidr(values: Values, test: Test) -> Mask:
-    nets = [network(str(v)) for v in test.values]
-    found = [address(text) for text in values.texts.to_pylist()]
-    inside = [a is not None and any(a.version == n.version and a in n for n in nets) for a in found]
-    return values.spread(np.array(inside, np.bool_))
+    """Range tests on the two halves of each address: Python only takes each distinct text apart."""
+    packed = [_packed(text) for text in values.texts.to_pylist()]
+    halves = np.frombuffer(b"".join(p or bytes(16) for p in packed), ">u8").reshape(-1, 2)
+    known = np.fromiter(map(bool, packed), np.bool_, len(packed))
+    four = known & (halves[:, 0] == 0) & (halves[:, 1] >> np.uint64(32) == _MAPPED_HALF)
+    inside = np.zeros(len(packed), np.bool_)
+    for value in test.values:
+        net = network(str(value))
+        bits = net.prefixlen + (_MAPPED_BITS if net.version == _V4 else 0)
+        wanted = np.frombuffer(_packed(str(net.network_address)), ">u8")
+        mask = np.frombuffer(((1 << 128) - (1 << (128 - bits))).to_bytes(16, "big"), ">u8")
+        inside |= (four if net.version == _V4 else known & ~four) & ((halves & mask) == wanted).all(axis=1)
+    return values.spread(inside)
 
 
 _PART: Final[Mapping[str, Callable[[datetime], int]]] = {
