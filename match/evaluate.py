@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from domain.event import SEP, EventBatch, Rows
+from domain.query import Test
 from match.ops import special
-from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds
+from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds, decided_by_values
 from match.values import Mask, Values, lower
 
 NOT_TEXT = frozenset({
@@ -31,6 +32,7 @@ class Evaluation:
         self.masks: dict[int, Mask] = {}
         """Test number -> one bool per distinct value and a last one for "missing". Absent = false for all."""
         self.codes: dict[str, np.ndarray[tuple[int], np.dtype[np.int32]]] = {}
+        self._values: dict[str, Values] = {}
         self._keyword: dict[int, Mask] | None = None
         self.alive = np.zeros(len(plan.tests), np.bool_)
 
@@ -55,8 +57,11 @@ class Evaluation:
             return
         values = Values(column)
         self.codes[name] = column.codes
-        for number, mask in self._masks(values, tests):
-            self._set(number, mask, missing=False)
+        if tests.special:
+            self._values[name] = values
+        if tests.texts:
+            for number, mask in self._literal_masks(values, tests):
+                self._set(number, mask, missing=False)
         for number in tests.presence:
             test = self.plan.tests[number]
             holds = absent_holds(test)
@@ -127,10 +132,28 @@ class Evaluation:
             return self._keywords().get(number, np.zeros(len(self.rows), np.bool_))[at]
         if test.op in ROW_OPS:
             return self._fieldref(number, at)
+        if not decided_by_values(test):
+            return self._special(test, at)
         mask = self.masks.get(number)
         if mask is None:
             return np.zeros(len(at), np.bool_)
         return mask[self.codes[test.field][at]]
+
+    def _special(self, test: Test, at: Rows) -> Mask:
+        """A costly test, asked only of the values that candidates hold."""
+        name = str(test.field)
+        out = np.zeros(len(at), np.bool_)
+        if name not in self._values:
+            return out
+        codes = self.codes[name][at]
+        held, place = np.unique(codes, return_inverse=True)
+        known = held >= 0
+        if known.any():
+            values = self._values[name].only(held[known])
+            answers = np.zeros(len(held), np.bool_)
+            answers[known] = special(values, test)
+            out = answers[place]
+        return out
 
     def _cost(self, node: Node) -> float:
         """Cheap and selective first: dead tests, then few values, then trees, then keywords and row tests."""
@@ -139,6 +162,8 @@ class Evaluation:
         test = self.plan.tests[node]
         if test.field is None or test.op in ROW_OPS:
             return 3e9
+        if not decided_by_values(test):
+            return 1e8
         mask = self.masks.get(node)
         return 0.0 if mask is None else float(np.count_nonzero(mask)) / len(mask)
 

@@ -89,7 +89,7 @@ class Plan:
         tests = self.by_field.setdefault(test.field or KEYWORD, FieldTests())
         if test.op in ("exists", "null"):
             tests.presence.append(number)
-        elif test.op in LITERAL_OPS and not test.cased and all(text_of(v) for v in test.values):
+        elif is_literal(test):
             folded = pc.utf8_lower(pa.array([text_of(v) for v in test.values], pa.string())).to_pylist()
             tests.literal.append((number, test.op, [self._literal(test.field or KEYWORD, tests, text) for text in folded]))
         else:
@@ -127,7 +127,7 @@ class Plan:
 def required(node: Node, tests: Sequence[Test]) -> list[tuple[int, ...]]:
     """Clauses that must all hold: each a tuple of tests of which one must hit. () = unknown, may always hold."""
     if isinstance(node, int):
-        return [()] if absent_holds(tests[node]) or tests[node].op in ROW_OPS or tests[node].field is None else [(node,)]
+        return [(node,)] if decided_by_values(tests[node]) and not absent_holds(tests[node]) else [()]
     kind, children = node
     if kind == "n":
         return [()]
@@ -141,6 +141,16 @@ def required(node: Node, tests: Sequence[Test]) -> list[tuple[int, ...]]:
         shortest: tuple[int, ...] = min(clauses, key=len)
         merged.extend(shortest)
     return [tuple(merged)]
+
+
+def is_literal(test: Test) -> bool:
+    """Whether the automaton serves it."""
+    return test.op in LITERAL_OPS and not test.cased and all(text_of(v) for v in test.values)
+
+
+def decided_by_values(test: Test) -> bool:
+    """Whether a pass over the distinct values settles it beforehand; others are asked when a rule still has candidates."""
+    return test.field is not None and (is_literal(test) or test.op in ("exists", "null"))
 
 
 def absent_holds(test: Test) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from domain.event import SEP, Column
+from domain.event import SEP, Codes, Column
 
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 """One bool per distinct value."""
@@ -23,6 +23,13 @@ class Values:
         self.raw = column.values
         self.null = column.null
         self._multi = column.multi and pa.types.is_string(column.values.type)
+
+    def only(self, codes: Codes) -> Values:
+        """Some of the values, in this order."""
+        index = pa.array(codes)
+        null = np.flatnonzero(codes == self.null)
+        part = Column(np.arange(len(codes), dtype=np.int32), self.raw.take(index), self._multi, int(null[0]) if len(null) else -1)
+        return Values(part)
 
     def __len__(self) -> int:
         return len(self.raw)
