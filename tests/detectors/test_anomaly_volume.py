@@ -69,7 +69,7 @@ def traffic(days: float, per_hour: int = 60, source: str = "web", host: str = "w
     return out
 
 
-def flood(start: float, n: int, seconds: float = 240, **more: str) -> list[dict[str, object]]:
+def flood(start: float, n: int, seconds: float = 240, **more: object) -> list[dict[str, object]]:
     """Many events at once."""
     return [{"@timestamp": at(start + i * seconds / n), "thapcanh.source": "web", "host.name": "w1", "n": i, **more} for i in range(n)]
 
@@ -116,8 +116,9 @@ def test_many_scans_find_the_same_hours(pieces: int) -> None:
     assert found == whole
 
 
-def test_unparsed_records_do_not_count() -> None:
-    assert scan([*traffic(7), *flood(6 * DAY, 900, **{"event.kind": "pipeline_error"})]).findings == []
+@pytest.mark.parametrize("mark", [{"event.kind": "pipeline_error"}, {"tags": ["no_timestamp"]}], ids=["unparsed", "no time"])
+def test_records_without_a_time_of_their_own_do_not_count(mark: dict[str, object]) -> None:
+    assert scan([*traffic(7), *flood(6 * DAY, 900, **mark)]).findings == []
 
 
 def test_record_novelty_state_round_trips() -> None:

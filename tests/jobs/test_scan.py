@@ -54,7 +54,10 @@ def alerts(soc: Soc) -> list[dict[str, Any]]:
     out = [json.loads(text) for text in soc("alerts", "list", "--json", "--limit", "0").stdout.splitlines()]
     rows = out[0] if len(out) == 1 and isinstance(out[0], list) else out
     keep = ("id", "count", "first", "last", "entities", "events")
-    return sorted(({"rule": a["rule"]["title"], **{k: a[k] for k in keep}} for a in rows if a["rule"]["title"] in ("Evil path", "Many logins")), key=lambda a: (a["rule"], a["count"]))
+    return sorted(
+        ({"rule": a["rule"]["title"], **{k: a[k] for k in keep}} for a in rows if a["rule"]["title"] in ("Evil path", "Many logins")),
+        key=lambda a: (a["rule"], a["count"]),
+    )
 
 
 PARTS = (
@@ -99,7 +102,9 @@ def test_two_scans_at_once_do_no_harm(site: Path, soc_here: Soc) -> None:
     (site / "web.log").write_text("".join(text for part in PARTS for text in part))
     soc_here("collect", "once")
     command = [sys.executable, str(ROOT / "cli.py"), "scan"]
-    running = [subprocess.Popen(command, cwd=site, env=environment(site), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+    running = [
+        subprocess.Popen(command, cwd=site, env=environment(site), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)
+    ]
     assert [p.wait() for p in running] == [0, 0]
     assert [(a["rule"], a["count"]) for a in alerts(soc_here)] == [("Evil path", 1), ("Evil path", 4), ("Many logins", 5)]
 
@@ -117,7 +122,9 @@ def test_a_new_rule_looks_at_the_past_once_and_says_so(site: Path, soc_here: Soc
 
 
 def test_a_broken_rule_is_told_and_stops_nothing(site: Path, soc_here: Soc) -> None:
-    (site / "content" / "rules" / "broken.yml").write_text("title: x\nlogsource: {category: webserver}\ndetection: {s: {a|nosuch: 1}, condition: s}\n")
+    (site / "content" / "rules" / "broken.yml").write_text(
+        "title: x\nlogsource: {category: webserver}\ndetection: {s: {a|nosuch: 1}, condition: s}\n"
+    )
     (site / "web.log").write_text(line(0, "/evil"))
     soc_here("collect", "once")
     report = json.loads(soc_here("scan", "--json").stdout)
