@@ -19,7 +19,6 @@ from domain.clock import LOCAL
 from domain.query import Test, Value
 from match.values import Mask, Values, fold
 
-
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 _MAPPED_BITS: Final = 96
 _MAPPED_HALF: Final = 0xFFFF
