@@ -28,7 +28,7 @@ check: $(READY)  ## lint, types, the rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(HOUSE)
+	$(BIN)/python -m pytest -m "not slow" $(HOUSE)
 
 test: $(READY)  ## all tests, on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"

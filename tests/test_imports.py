@@ -39,7 +39,7 @@ FENCES = {
     "evtx": ("collectors/",),
     "re2": ("match/", "collectors/file.py"),
     "ahocorasick_rs": ("match/", "jobs/hunt_batch.py"),
-    "socket": ("collectors/", "jobs/"),
+    "socket": ("collectors/", "jobs/", "match/ops.py"),  # match: inet_pton, to pack addresses
     "http": ("collectors/", "store/opensearch/"),
     "urllib.request": ("collectors/",),
     "requests": (),
