@@ -26,7 +26,9 @@ from domain.event import row as event_row
 from domain.raw import RawBatch
 from jobs.hunt_batch import HuntBatch
 
-_ALWAYS: Final = frozenset({"@timestamp", "host.name", "event.kind"})
+_ALWAYS: Final = frozenset({"event.kind"})
+_OF_HITS: Final = frozenset({"@timestamp", "host.name"})
+"""Fields that only hits need: their few records are parsed once more for them."""
 _SMALL: Final = 16 << 20
 """Bytes of input below which one process does the work."""
 
@@ -106,26 +108,32 @@ class Hunter:
             kinds = group.table["event.kind"].combine_chunks() if "event.kind" in group.table.column_names else pa.array([])
             out.unparsed += sum(1 for k in kinds.to_pylist() if k == "pipeline_error")
         events = HuntBatch(batch, group)
-        for key, rows in self.rules.matcher.run(events):
-            number = int(str(key))
+        found = [(int(str(key)), rows) for key, rows in self.rules.matcher.run(events)]
+        if not found:
+            return
+        hit = np.unique(np.concatenate([rows for _, rows in found]))
+        full = events.whole(hit, None if group.parser == "plain" or not _is_json(batch, group) else _OF_HITS)
+        for number, rows in found:
+            places = np.searchsorted(hit, rows)
             if number in self._users:
-                self._collect(number, batch, group, rows, out)
+                self._collect(number, batch, group, full, rows, places, out)
             if not self.rules.rules[number].quiet:
-                out.hits += [self._hit(number, batch, group, int(r)) for r in rows]
+                out.hits += [self._hit(number, batch, group, full, int(r), int(p)) for r, p in zip(rows, places, strict=True)]
 
-    def _hit(self, number: int, batch: RawBatch, group: Parsed, row: int) -> FileHit:
-        table = group.table
-        place = int(group.rows[row])
-        at = table["@timestamp"][row].as_py() if "@timestamp" in table.column_names else None
-        host = table["host.name"][row].as_py() if "host.name" in table.column_names else None
-        raw = batch.records[place].as_py()
-        event = None if raw[:1] == b"{" and group.parser != "plain" else event_row(table, row)
-        return FileHit(number, batch.source, int(batch.positions[place]), at, host or "", raw, event)
+    def _hit(self, number: int, batch: RawBatch, group: Parsed, full: pa.Table, row: int, place: int) -> FileHit:  # noqa: PLR0913, PLR0917
+        record = int(group.rows[row])
+        at = full["@timestamp"][place].as_py() if "@timestamp" in full.column_names else None
+        host = full["host.name"][place].as_py() if "host.name" in full.column_names else None
+        raw = batch.records[record].as_py()
+        event = None if raw[:1] == b"{" and group.parser != "plain" else event_row(full, place)
+        return FileHit(number, batch.source, int(batch.positions[record]), at, host or "", raw, event)
 
-    def _collect(self, number: int, batch: RawBatch, group: Parsed, rows: np.ndarray[Any, Any], out: Step) -> None:
+    def _collect(  # noqa: PLR0913, PLR0917
+        self, number: int, batch: RawBatch, group: Parsed, full: pa.Table, rows: np.ndarray[Any, Any], places: np.ndarray[Any, Any], out: Step
+    ) -> None:  # fmt: skip
         events = HuntBatch(batch, group)
         rule = self.rules.rules[number]
-        stamps = group.table["@timestamp"].take(pa.array(rows)).to_pylist() if "@timestamp" in group.table.column_names else []
+        stamps = full["@timestamp"].take(pa.array(places)).to_pylist() if "@timestamp" in full.column_names else []
         for index, name in self._users[number]:
             correlation = self.correlations[index]
             names = second.mapped_fields(correlation, name, rule.source)
@@ -137,6 +145,11 @@ class Hunter:
                     label = f"{batch.source}\0{position}"
                     hit = correlate.Hit(stamps[place].timestamp(), position, name, tuple(map(str, key)), values[place], label)
                     out.bases.append((index, hit))
+
+
+def _is_json(batch: RawBatch, group: Parsed) -> bool:
+    """Whether hits show the raw record as it is."""
+    return bool(batch.records[int(group.rows[0])].as_py()[:1] == b"{")
 
 
 def hunt(paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto", workers: int = 0) -> Iterator[FileHit]:

@@ -34,12 +34,16 @@ class HuntBatch(TableBatch):
         found = self._candidates(tuple(words), rows) if plain else rows
         if not len(found):
             return TableBatch(self.table.slice(0, 0)), found
-        places = self._parsed.rows[found]
+        return TableBatch(self.whole(found, None)), found
+
+    def whole(self, rows: Rows, wanted: frozenset[str] | None) -> pa.Table:
+        """These rows parsed once more, with these fields (None = all)."""
+        places = self._parsed.rows[rows]
         part = RawBatch(
             self._batch.source, self._batch.stream, self._batch.records.take(pa.array(places)), self._batch.positions[places],
             self._batch.arrivals[places], self._batch.checkpoint, None, self._parsed.parser, self._batch.encoding, self._batch.tz,
         )  # fmt: skip
-        return TableBatch(parse(part)[0].table), found
+        return parse(part, wanted)[0].table
 
     def _candidates(self, words: tuple[str, ...], rows: Rows) -> Rows:
         """Those of `rows` whose record holds a word in any case, or characters that could hide one."""

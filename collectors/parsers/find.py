@@ -10,23 +10,29 @@ import pyarrow as pa
 from collectors.parsers.common import Mask
 
 
-def holding(records: pa.Array, literal: bytes) -> Mask:
-    """One bool per record (pa.string() or binary, 32- or 64-bit offsets)."""
+def holding(records: pa.Array, *literals: bytes) -> Mask:
+    """One bool per record (pa.string() or binary, 32- or 64-bit offsets): it holds all of the literals."""
     wide = pa.types.is_large_string(records.type) or pa.types.is_large_binary(records.type)
     _, offsets, data = records.buffers()
-    out = np.zeros(len(records), np.bool_)
     if data is None or not len(records):
-        return out
-    kind: Any = np.int64 if wide else np.int32
+        return np.zeros(len(records), np.bool_)
+    kind = np.int64 if wide else np.int32
     bounds = np.frombuffer(offsets, kind)[records.offset : records.offset + len(records) + 1]
     text = memoryview(data).cast("B")[int(bounds[0]) : int(bounds[-1])].tobytes()
-    places: list[int] = []
+    out = np.ones(len(records), np.bool_)
+    for literal in literals:
+        out &= _places(text, literal, bounds.astype(np.int64) - int(bounds[0]))
+    return out
+
+
+def _places(text: bytes, literal: bytes, bounds: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Mask:
+    found: list[int] = []
     at = text.find(literal)
     while at >= 0:
-        places.append(at)
+        found.append(at)
         at = text.find(literal, at + 1)
-    found = np.array(places, np.int64) + int(bounds[0])
-    rows = np.searchsorted(bounds, found, side="right") - 1
-    whole = found + len(literal) <= bounds[rows + 1]
-    out[rows[whole]] = True
+    out = np.zeros(len(bounds) - 1, np.bool_)
+    places = np.array(found, np.int64)
+    rows = np.searchsorted(bounds, places, side="right") - 1
+    out[rows[places + len(literal) <= bounds[rows + 1]]] = True
     return out

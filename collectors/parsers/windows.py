@@ -50,7 +50,7 @@ class Windows:
 
     def match(self, records: pa.Array) -> common.Mask:
         """Objects with the marks of one of the three shapes."""
-        flat = holding(records, b'"EventID"') & holding(records, b'"Channel"')
+        flat = holding(records, b'"EventID"', b'"Channel"')
         if not flat.all():
             flat |= holding(records, b'"winlog":') | holding(records, b'"log_name":')
         return flat & common_bools(pc.starts_with(records, "{"))
@@ -77,6 +77,7 @@ class Cells(dict[str, tuple[list[int], list[Any]]]):
     def __init__(self, wanted: frozenset[str] | None) -> None:
         super().__init__()
         self.wanted = wanted
+        self.timed = wanted is None or "@timestamp" in wanted
         self.slots: dict[str, tuple[list[int], list[Any]] | None] = dict.fromkeys(_SHIPPER)
 
     def slot(self, key: str) -> tuple[list[int], list[Any]] | None:
@@ -136,7 +137,8 @@ def _read_flat(event: Mapping[str, Any], row: int, cells: Cells) -> None:
         if slot is not None and value is not None:
             slot[0].append(row)
             slot[1].append(value)
-    _put_time(cells, row, event.get("TimeCreated") or event.get("UtcTime"), event.get("EventTime"), event.get("@timestamp"))
+    if cells.timed:
+        _put_time(cells, row, event.get("TimeCreated") or event.get("UtcTime"), event.get("EventTime"), event.get("@timestamp"))
 
 
 def _put_time(cells: Cells, row: int, utc: object, local: object, shipped: object = None) -> None:

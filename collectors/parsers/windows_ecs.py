@@ -6,7 +6,7 @@ Follows Elastic's Winlogbeat modules (security, sysmon, powershell): elastic.co/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import ciso8601
@@ -272,7 +272,26 @@ def _number(text: str) -> int | None:
 def micros(values: Sequence[Any], tz: str) -> list[int]:
     """Microseconds since the epoch; the lowest int64 where the text is no time."""
     zone = common.zone(tz)
-    return [_micros(str(v), zone) for v in values]
+    quick = _uniform(values, UTC if tz == "UTC" else zone)
+    return quick if quick is not None else [_micros(str(v), zone) for v in values]
+
+
+def _uniform(values: Sequence[Any], zone: Any) -> list[int] | None:  # noqa: ANN401  tzinfo
+    """All at once when every text is ISO 8601 with `Z`, or every text is without a zone and the zone is a fixed offset."""
+    offset = zone.utcoffset(None)
+    try:
+        texts = pa.array(values, pa.string())
+        if texts.null_count:
+            return None
+        ends = pc.ends_with(texts, "Z")
+        if pc.all(ends).as_py():
+            return texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
+        if offset is None or pc.any(ends).as_py():
+            return None
+        plain = texts.cast(pa.timestamp("us")).cast(pa.int64())
+        return pc.subtract(plain, round(offset.total_seconds() * 1_000_000)).to_pylist()  # type: ignore[no-any-return]
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
 
 
 def _micros(text: str, zone: Any) -> int:
