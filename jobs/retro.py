@@ -98,6 +98,6 @@ def hunt(runtime: Runtime, paths: Sequence[str], since: str, until: str) -> list
     window = None
     if since or until:
         window = TimeWindow(moment(since, now) if since else datetime.min.replace(tzinfo=UTC), moment(until, now) if until else now)
-    detector = SigmaDetector(rulesets.load(runtime, paths), retro=True)
+    detector = SigmaDetector(rulesets.load(runtime, paths), retro=True, hunt=True)
     found = detector.scan(store.events.chunks(window), {}, now, store.events).findings
     return [f for f in found if window is None or (f.first < window.end and f.last >= window.start)]

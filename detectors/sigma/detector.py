@@ -59,12 +59,12 @@ class SigmaDetector:
 
     name = "sigma"
 
-    def __init__(self, rules: RuleSet, *, retro: bool = False) -> None:
+    def __init__(self, rules: RuleSet, *, retro: bool = False, hunt: bool = False) -> None:
         self.rules = rules
         self._retro = retro
         self._correlations = second.readable(rules)
         self._users = second.users(rules, self._correlations)
-        self._alerts = [not rule.quiet and rule.ref.level != NO_ALERT for rule in rules.rules]
+        self._alerts = [not rule.quiet and (hunt or rule.ref.level != NO_ALERT) for rule in rules.rules]
 
     def scan(self, chunks: Iterable[Chunk], state: Mapping[str, object], now: datetime, events: EventStore) -> Scanned:  # noqa: ARG002  the contract
         """Findings on the new events; `state` carries the hits that correlations still need."""
