@@ -11,6 +11,7 @@ import typer
 from commands.common import OPTIONS, emit, runtime, say, show
 from domain.alert_fold import reason_json
 from domain.clock import iso_local, show_local
+from domain.errors import UsageError
 from domain.i18n import t
 from domain.text import one_line
 from jobs.anomaly import explain as why
@@ -61,14 +62,13 @@ def explain(id_: Annotated[str, typer.Argument(help=t("anomaly.arg_id"), metavar
 
 
 @app.command("eval", help=t("anomaly.help_eval"))
-def evaluate(
-    suite: Annotated[str, typer.Argument(help="login | volume", metavar="SUITE")],
-    data: Annotated[Path, typer.Option(help=t("anomaly.opt_data"))],
-) -> None:
-    """Measure a model on labelled data, through a scratch store."""
+def evaluate(suite: Annotated[str, typer.Argument(help="login | volume", metavar="SUITE")]) -> None:
+    """Measure a model on labelled data (the folder that --data names), through a scratch store."""
     from jobs.anomaly_eval import evaluate as measure  # heavy
 
-    score = measure(suite, data)
+    if not OPTIONS.data:
+        raise UsageError("anomaly eval needs --data DIR: the folder of the labelled data")
+    score = measure(suite, Path(OPTIONS.data))
     out = {
         "suite": score.suite, "metrics": dict(score.metrics), "false_alarms_per_day": score.false_alarms_per_day,
         "cost_us_per_item": round(score.cost_us_per_item, 3), "model": score.model,
