@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -58,3 +59,8 @@ def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
                 base = ".".join([*path.parent.parts[: len(path.parent.parts) - node.level + 1], *([base] if base else [])])
             yield base, node.lineno, id(node) in typing_only
             yield from ((f"{base}.{alias.name}", node.lineno, id(node) in typing_only) for alias in node.names)
+
+
+def unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Extract with the safe filter where this Python has it (3.11.4 on; Debian 12 has 3.11.2)."""
+    archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))

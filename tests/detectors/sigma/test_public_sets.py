@@ -15,6 +15,7 @@ from detectors.sigma.ruleset import RuleSet
 from detectors.sigma.verify import verify
 from jobs import hunt
 from jobs.rulesets import unpack
+from tests import house
 
 FOLDERS = ("rules/", "rules-threat-hunting/", "rules-emerging-threats/")
 
@@ -24,7 +25,7 @@ def extracted(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("sigma")
     for name in ("sigma/sigmahq-rules.tar.xz", "sigma/regression-dev.tar.xz", "evtx/attack-samples-dev.tar.xz"):
         with tarfile.open(shared_data / name) as archive:
-            archive.extractall(folder / Path(name).name.split(".")[0], filter="data")
+            house.unpack(archive, folder / Path(name).name.split(".")[0])
     return folder
 
 
