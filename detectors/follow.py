@@ -34,9 +34,11 @@ MOST: Final = 500
 EVENTS: Final = 2_000
 """Events that one finding carries; the evidence query gives all."""
 _SCRIPT: Final = re.compile(r"(?i)[^\\/]+\.(aspx?|ashx|asmx|php\d?|phtml|phar|jspx?|cfm)$")
-_TAKEN: Final = frozenset({"attack.t1078", "attack.t1110", "attack.t1110.001", "attack.t1110.003", "attack.t1110.004"})
-"""Techniques of alerts whose user is taken for somebody else's prey."""
-_FIELDS: Final = ("@timestamp", "event.id", "source.ip", "user.name")
+_TAKEN: Final = ("attack.t1078", "attack.t1110", "attack.t1098", "attack.t1213", "attack.t1530", "attack.t1119")
+"""Techniques of alerts whose user is taken for somebody else's prey: sub-techniques count."""
+_FEW: Final = 3
+"""An alert that names more users than this does not say who was taken."""
+_FIELDS: Final = ("@timestamp", "event.id", "source.ip", "user.name", "thapcanh.exercise")
 _VERSION: Final = "1"
 
 
@@ -50,7 +52,7 @@ class Lead:
     alert: str
     """Id of the alert that named it."""
     since: datetime
-    """First event of that alert; of an account, the last: before it the account was its owner's."""
+    """First event of that alert."""
 
     @property
     def key(self) -> str:
@@ -66,7 +68,7 @@ class Lead:
 
     def covers(self, at: datetime) -> bool:
         """Whether an event of this time belongs to it."""
-        return (self.since if self.kind == "account" else self.since - BACK) <= at <= self.since + 2 * BACK
+        return self.since - (timedelta(hours=1) if self.kind == "account" else BACK) <= at <= self.since + 2 * BACK
 
 
 def leads(alerts: Iterable[Alert], now: datetime) -> list[Lead]:
@@ -82,13 +84,15 @@ def leads(alerts: Iterable[Alert], now: datetime) -> list[Lead]:
 
 
 def _of(alert: Alert) -> Iterable[Lead]:
-    for entity in (*alert.entities, *alert.related):
-        if entity.type == "ip" and entity in alert.entities and not is_internal(entity.value):
+    for entity in alert.entities:
+        if entity.type == "ip" and not is_internal(entity.value):
             yield Lead("address", entity.value, alert.id, alert.first)
-        elif entity.type == "user" and entity in alert.entities and _TAKEN.intersection(alert.rule.tags):
-            yield Lead("account", entity.value, alert.id, alert.last)
-        elif entity.type == "file" and (name := _SCRIPT.search(entity.value)):
+    for entity in (*alert.entities, *alert.related):
+        if entity.type == "file" and (name := _SCRIPT.search(entity.value)):
             yield Lead("script", name[0], alert.id, alert.first)
+    users = {e.value for e in (*alert.entities, *alert.related) if e.type == "user"}
+    if len(users) <= _FEW and any(tag.startswith(_TAKEN) for tag in alert.rule.tags):
+        yield from (Lead("account", user, alert.id, alert.first) for user in sorted(users))
 
 
 def _used(alert: Alert) -> Iterable[Lead]:
@@ -116,7 +120,7 @@ class Follow:
     def scan(self, chunks: Iterable[Chunk], state: Mapping[str, Any], now: datetime, events: EventStore) -> Scanned:
         """Further events of known leads among the new ones; of new leads, also the day before."""
         known = set(state.get("leads", ()))
-        trails: dict[tuple[str, str], _Trail] = {}
+        trails: dict[tuple[str, str, bool], _Trail] = {}
         if self._leads:
             matcher = match.Matcher([match.Entry(number, TRUE, lead.test) for number, lead in enumerate(self._leads)])
             for chunk in joined(chunks):
@@ -129,21 +133,22 @@ class Follow:
                 for table in events.search(Query(lead.test, window, fields=_FIELDS)):
                     self._add(trails, lead, table)
         by_key = {lead.key: lead for lead in self._leads}
-        findings = [self._finding(by_key[key], who, trail) for (key, who), trail in sorted(trails.items())]
+        findings = [self._finding(by_key[key], who, trail, exercise=exercise) for (key, who, exercise), trail in sorted(trails.items())]
         return Scanned(findings, {"leads": sorted(by_key)})
 
-    def _add(self, trails: dict[tuple[str, str], _Trail], lead: Lead, table: pa.Table) -> None:
+    def _add(self, trails: dict[tuple[str, str, bool], _Trail], lead: Lead, table: pa.Table) -> None:
         if "source.ip" not in table.column_names:
             return
-        rows = zip(table["event.id"].to_pylist(), table["@timestamp"].to_pylist(), table["source.ip"].to_pylist(), strict=True)
-        for event, at, address in rows:
+        marks = table["thapcanh.exercise"].to_pylist() if "thapcanh.exercise" in table.column_names else [None] * table.num_rows
+        rows = zip(table["event.id"].to_pylist(), table["@timestamp"].to_pylist(), table["source.ip"].to_pylist(), marks, strict=True)
+        for event, at, address, mark in rows:
             if lead.covers(at) and event.hex() not in self._told and (address or lead.kind == "account"):
-                trail = trails.setdefault((lead.key, lead.value if lead.kind == "account" else address), _Trail())
+                trail = trails.setdefault((lead.key, lead.value if lead.kind == "account" else address, bool(mark)), _Trail())
                 trail.times.append(micros(at))
                 trail.ids.append(event.hex())
                 trail.addresses.update({address} - {None})
 
-    def _finding(self, lead: Lead, who: str, trail: _Trail) -> Finding:
+    def _finding(self, lead: Lead, who: str, trail: _Trail, *, exercise: bool) -> Finding:
         order = np.argsort(np.array(trail.times, np.int64), kind="stable").tolist()
         ids = list(dict.fromkeys(trail.ids[i] for i in order))
         first, last = (datetime.fromtimestamp(trail.times[i] / 1_000_000, UTC) for i in (order[0], order[-1]))
@@ -154,7 +159,7 @@ class Follow:
         return Finding(
             _rule(lead.kind), (Entity("user" if lead.kind == "account" else "ip", who),), first, last, len(ids), tuple(ids[:EVENTS]),
             (Reason(name, who, lead.alert, f"follow.{lead.kind}", values),), query_text(lead.test), first, last + timedelta(seconds=1),
-            related=related,
+            exercise=exercise, related=related,
         )  # fmt: skip
 
 

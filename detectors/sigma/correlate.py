@@ -73,6 +73,10 @@ class Hit:
     value: str | None = field(compare=False, default=None)
     event: str = field(compare=False, default="")
     """Event id, or anything that names the event to the caller."""
+    exercise: bool = field(compare=False, default=False)
+    """Exercise data never mixes with real data in one window."""
+    about: tuple[tuple[str, str], ...] = field(compare=False, default=())
+    """(kind, value) of what the event is about beside the group: told of the last rule of an ordered correlation."""
 
 
 @dataclass
@@ -86,6 +90,7 @@ class Episode:
     last: float
     """Event times of the first and last firing."""
     events: list[Hit]
+    exercise: bool = False
 
 
 def read(data: Mapping[str, Any], file: str = "") -> Correlation:
@@ -205,17 +210,18 @@ def _aggregate(kind: str, numbers: Sequence[float], percentile: float) -> float:
 
 def episodes(rule: Correlation, hits: Iterable[Hit]) -> list[Episode]:
     """Episodes of one correlation over hits in any order."""
-    windows: dict[tuple[str, ...], Window] = {}
-    open_: dict[tuple[str, ...], Episode] = {}
+    windows: dict[tuple[tuple[str, ...], bool], Window] = {}
+    open_: dict[tuple[tuple[str, ...], bool], Episode] = {}
     out: list[Episode] = []
     for hit in sorted(hits):
-        window = windows.setdefault(hit.group, Window(rule))
+        key = (hit.group, hit.exercise)
+        window = windows.setdefault(key, Window(rule))
         if not window.add(hit):
             continue
-        episode = open_.get(hit.group)
+        episode = open_.get(key)
         if episode is None or hit.at - episode.last > rule.seconds:
-            episode = Episode(hit.group, window.hits[0].at, hit.at, hit.at, list(window.hits))
-            open_[hit.group] = episode
+            episode = Episode(hit.group, window.hits[0].at, hit.at, hit.at, list(window.hits), hit.exercise)
+            open_[key] = episode
             out.append(episode)
         else:
             known = {(h.at, h.order) for h in episode.events[-len(window.hits) :]}

@@ -117,17 +117,20 @@ class SigmaDetector:
     def _collect(self, number: int, chunk: Chunk, rows: Rows, fresh: dict[int, list[correlate.Hit]]) -> None:
         rule = self.rules.rules[number]
         ids = chunk.ids().take(pa.array(rows)).to_pylist()
-        times = _times(chunk, rows)
+        times, exercise = _times(chunk, rows), _flags(chunk, rows)
         for index, name in self._users[number]:
             correlation = self._correlations[index]
+            told = _columns(chunk, rows, ABOUT) if correlation.type == "temporal_ordered" and name == correlation.rules[-1] else []
             names = second.mapped_fields(correlation, name, rule.source)
             *groups, values = [correlate.texts(chunk, f, rows) if f else [None] * len(rows) for f in names]
             for place, event in enumerate(ids):
                 key = [column[place] for column in groups]
                 if all(k is not None for k in key):
                     order = int.from_bytes(event[:6], "big")
-                    hit = correlate.Hit(int(times[place]) / _MICRO, order, name, tuple(map(str, key)), values[place], event.hex())
-                    fresh[index].append(hit)
+                    about = tuple((kind, texts[codes[place]]) for kind, codes, texts in told if codes[place] >= 0)
+                    at = int(times[place]) / _MICRO
+                    group = tuple(map(str, key))
+                    fresh[index].append(correlate.Hit(at, order, name, group, values[place], event.hex(), bool(exercise[place]), about))
 
     def _correlate(
         self, fresh: Mapping[int, list[correlate.Hit]], state: Mapping[str, Any]
@@ -151,7 +154,7 @@ class SigmaDetector:
             left = [h for h in hits if h.at >= horizon]
             if len(left) > KEEP:
                 notes.append(f"{correlation.ref.title}: {len(left) - KEEP} of {len(left)} remembered hits were shed, the oldest first")
-            kept[name] = [[h.at, h.order, h.rule, list(h.group), h.value, h.event] for h in left[-KEEP:]]
+            kept[name] = [_item(h) for h in left[-KEEP:]]
         return findings, {k: v for k, v in kept.items() if v}, notes
 
     def _episode(self, correlation: correlate.Correlation, episode: correlate.Episode) -> Finding:
@@ -163,7 +166,10 @@ class SigmaDetector:
             expected=", ".join(f"{op} {limit:g}" for op, limit in correlation.conditions),
         )  # fmt: skip
         first, last = _at(int(episode.start * _MICRO)), _at(int(max(h.at for h in episode.events) * _MICRO))
-        return Finding(correlation.ref, about, first, last, len(events), events, (reason,), retro=self._retro)
+        related = tuple(sorted({Entity(k, v) for h in episode.events for k, v in h.about if v} - set(about)))[:20]
+        return Finding(
+            correlation.ref, about, first, last, len(events), events, (reason,), retro=self._retro, exercise=episode.exercise, related=related
+        )  # fmt: skip
 
 
 def _one(chunk: Chunk, names: Sequence[str], row: int) -> pa.Table:
@@ -182,9 +188,13 @@ def _kind(name: str) -> str:
     return known or _KINDS.get(name.rpartition(".")[2], name.rpartition(".")[2])
 
 
+def _item(hit: correlate.Hit) -> list[Any]:
+    return [hit.at, hit.order, hit.rule, list(hit.group), hit.value, hit.event, hit.exercise, [list(a) for a in hit.about]]
+
+
 def _hit(item: Sequence[Any]) -> correlate.Hit:
-    at, order, rule, group, value, event = item
-    return correlate.Hit(at, order, rule, tuple(group), value, event)
+    at, order, rule, group, value, event, exercise, about = item
+    return correlate.Hit(at, order, rule, tuple(group), value, event, exercise, tuple((kind, text) for kind, text in about))
 
 
 def _at(micros: int) -> datetime:

@@ -50,7 +50,7 @@ NEW = chunk([
 
 def test_what_is_followed() -> None:
     found = leads([ALERT, replace(ALERT, id="a2", status="closed", entities=(Entity("ip", "203.0.113.50"),))], at(1000))
-    assert [(lead.kind, lead.value) for lead in found] == [("address", "203.0.113.9"), ("account", "an"), ("script", "x1.aspx")]
+    assert [(lead.kind, lead.value) for lead in found] == [("address", "203.0.113.9"), ("script", "x1.aspx"), ("account", "an")]
     assert leads([replace(ALERT, rule=replace(RULE, level="medium"))], at(1000)) == []
     assert leads([ALERT], at(1000) + timedelta(days=3)) == []
 
@@ -61,10 +61,10 @@ def test_a_new_lead_looks_back_a_day_and_then_sees_only_what_is_new() -> None:
     told = {(f.rule.id, f.entities[0].value): f for f in first.findings}
     assert {key: f.count for key, f in told.items()} == {
         ("follow.address", "203.0.113.9"): 2,
-        ("follow.account", "an"): 1,
+        ("follow.account", "an"): 2,
         ("follow.script", "2001:db8::5"): 1,
     }
-    assert told["follow.account", "an"].related == (Entity("ip", "192.0.2.7"),)
+    assert told["follow.account", "an"].related == (Entity("ip", "192.0.2.7"), Entity("ip", "198.51.100.4"))
     assert told["follow.script", "2001:db8::5"].rule.level == "high"
     assert follow.scan([], first.state, at(1100), Past(PAST, NEW)).findings == []  # type: ignore[arg-type]
     again = follow.scan([NEW], first.state, at(1100), Past(PAST, NEW))  # type: ignore[arg-type]
