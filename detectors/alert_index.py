@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,10 @@ NOBODY: Final = frozenset({
     "network service", "local system", "www-data", "apache", "nginx", "iusr", "unknown", "(unknown user)", "localhost",
 })  # fmt: skip
 """Names that every machine has: sharing one says nothing."""
+SCRIPTS: Final = frozenset({"php", "phtml", "asp", "aspx", "ashx", "asmx", "asa", "cer", "jsp", "jspx", "jspf", "cfm", "cgi"})
+PAGES: Final = frozenset(
+    {"", "index", "default", "home", "main", "login", "error", "header", "footer", "web", "test", "xmlrpc", "wp-login"}
+)
 _UNTOUCHED: Final = frozenset({"opened", "alerts_added", "alerts_removed", "merged"})
 
 
@@ -81,11 +86,20 @@ def links(alert: Alert) -> tuple[Entity, ...]:
 def link_form(entity: Entity) -> Entity | None:
     """Lower case, IPv6 as its /64 (one subscriber); None for what does not relate anything."""
     value = entity.value.strip().lower()
+    if entity.type in ("url", "file"):
+        return _script(value)
     if entity.type not in LINKING or not value or value in NOBODY:
         return None
     if entity.type == "ip":
         return _address(value)
     return Entity(entity.type, value)
+
+
+def _script(value: str) -> Entity | None:
+    """A script dropped on a web server bears one name in the access log and on the disk; pages that every site has say nothing."""
+    name = re.split(r"[/\\]", value.partition("?")[0])[-1]
+    stem, _, kind = name.rpartition(".")
+    return Entity("script", name) if kind in SCRIPTS and stem not in PAGES else None
 
 
 def _address(value: str) -> Entity | None:

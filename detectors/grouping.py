@@ -66,7 +66,7 @@ def related(draft: Draft, alert: Alert) -> list[Edge]:
 
 
 def _telling(entity: Entity) -> tuple[int, Entity]:
-    return ("hash", "ip", "client", "user", "host").index(entity.type), entity
+    return ("hash", "script", "ip", "client", "user", "host").index(entity.type), entity
 
 
 def _near(a: Alert, b: Alert) -> bool:

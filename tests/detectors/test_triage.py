@@ -185,6 +185,18 @@ def test_a_process_alert_on_the_host_joins_the_attack_on_it() -> None:
     assert len(case.alerts) == 2
 
 
+def test_a_dropped_script_joins_the_access_log_and_the_disk() -> None:
+    book = Book()
+    on_disk = (Entity("file", "C:\\inetpub\\wwwroot\\Images\\Upload8.asp"), Entity("file", "C:\\inetpub\\wwwroot\\Default.aspx"))
+    book.take([finding(0, "a", related=(Entity("url", "/Images/upload8.asp?cmd=dir"), Entity("url", "/default.aspx")))])
+    book.take([finding(60, "b", of=rule("r2"), about={"host": "web01"}, related=on_disk)])
+    book.take([finding(90, "c", of=rule("r3"), about={"host": "web02"}, related=on_disk[1:])])
+    first, second, third = book.index().alerts.values()
+    assert first.incident == second.incident != ""
+    assert second.why == {"type": "script", "value": "upload8.asp", "alert": first.id}
+    assert third.incident == ""
+
+
 def test_an_entity_seen_in_many_incidents_relates_nothing_any_more() -> None:
     book = Book()
     for n in range(12):
