@@ -75,6 +75,8 @@ class Hunt:
     events: int = 0
     unparsed: int = 0
     files: int = 0
+    bytes_read: int = 0
+    """Bytes of records handed to the matcher so far."""
     seconds_read: float = 0
     seconds_match: float = 0
     problems: list[whole.Problem] = field(default_factory=list)
@@ -120,7 +122,7 @@ class Hunter:
             if not self.rules.rules[number].quiet:
                 out.hits += [self._hit(number, batch, group, full, int(r), int(p)) for r, p in zip(rows, places, strict=True)]
 
-    def _hit(self, number: int, batch: RawBatch, group: Parsed, full: pa.Table, row: int, place: int) -> FileHit:  # noqa: PLR0913, PLR0917
+    def _hit(self, number: int, batch: RawBatch, group: Parsed, full: pa.Table, row: int, place: int) -> FileHit:
         record = int(group.rows[row])
         at = full["@timestamp"][place].as_py() if "@timestamp" in full.column_names else None
         host = full["host.name"][place].as_py() if "host.name" in full.column_names else None
@@ -129,7 +131,8 @@ class Hunter:
         return FileHit(number, batch.source, int(batch.positions[record]), at, host or "", raw, event)
 
     def _collect(  # noqa: PLR0913, PLR0917
-        self, number: int, batch: RawBatch, group: Parsed, full: pa.Table, rows: np.ndarray[Any, Any], places: np.ndarray[Any, Any], out: Step
+        self, number: int, batch: RawBatch, group: Parsed, full: pa.Table,
+        rows: np.ndarray[Any, Any], places: np.ndarray[Any, Any], out: Step,
     ) -> None:  # fmt: skip
         events = HuntBatch(batch, group)
         rule = self.rules.rules[number]
@@ -152,8 +155,10 @@ def _is_json(batch: RawBatch, group: Parsed) -> bool:
     return bool(batch.records[int(group.rows[0])].as_py()[:1] == b"{")
 
 
-def hunt(paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto", workers: int = 0) -> Iterator[FileHit]:
-    """Hits of all files, in input order, while they are found; totals go to `result`."""
+def hunt(
+    paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto", workers: int = 0, tick: Callable[[float], None] | None = None
+) -> Iterator[FileHit]:  # fmt: skip
+    """Hits of all files, in input order, while they are found; totals go to `result`. `tick` is told the bytes done."""
     hunter = Hunter(rules)
     batches = _batches([Path(p) for p in paths], result, parser)
     for step in _steps(hunter, batches, workers or _workers(paths)):
@@ -163,6 +168,8 @@ def hunt(paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto
         result.seconds_match += step.seconds_match
         for index, hit in step.bases:
             result.bases.setdefault(index, []).append(hit)
+        if tick is not None:
+            tick(result.bytes_read)
         yield from step.hits
 
 
@@ -183,12 +190,18 @@ def _batches(paths: Sequence[Path], result: Hunt, parser: str) -> Iterator[RawBa
             start = time.perf_counter()
             for batch in whole.batches(file, label, arrival, result.problems.append, parser):
                 result.seconds_read += time.perf_counter() - start
+                result.bytes_read += batch.records.nbytes
                 yield batch
                 start = time.perf_counter()
 
 
+def size_of(paths: Sequence[str]) -> int:
+    """Bytes of all files, as they lie on disk."""
+    return sum(f.stat().st_size for p in paths if Path(p).exists() for f, _ in whole.files(Path(p)))
+
+
 def _workers(paths: Sequence[str]) -> int:
-    size = sum(f.stat().st_size for p in paths if Path(p).exists() for f, _ in whole.files(Path(p)))
+    size = size_of(paths)
     return 1 if size < _SMALL else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -264,6 +277,3 @@ def episode_line(correlation: correlate.Correlation, episode: correlate.Episode)
 
 def _iso(at: datetime | None) -> str | None:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
-
-
-Progress = Callable[[int], None]

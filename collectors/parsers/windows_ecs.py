@@ -276,7 +276,7 @@ def micros(values: Sequence[Any], tz: str) -> list[int]:
     return quick if quick is not None else [_micros(str(v), zone) for v in values]
 
 
-def _uniform(values: Sequence[Any], zone: Any) -> list[int] | None:  # noqa: ANN401  tzinfo
+def _uniform(values: Sequence[Any], zone: Any) -> list[int] | None:
     """All at once when every text is ISO 8601 with `Z`, or every text is without a zone and the zone is a fixed offset."""
     offset = zone.utcoffset(None)
     try:
@@ -285,11 +285,11 @@ def _uniform(values: Sequence[Any], zone: Any) -> list[int] | None:  # noqa: ANN
             return None
         ends = pc.ends_with(texts, "Z")
         if pc.all(ends).as_py():
-            return texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
+            return texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
         if offset is None or pc.any(ends).as_py():
             return None
         plain = texts.cast(pa.timestamp("us")).cast(pa.int64())
-        return pc.subtract(plain, round(offset.total_seconds() * 1_000_000)).to_pylist()  # type: ignore[no-any-return]
+        return pc.subtract(plain, round(offset.total_seconds() * 1_000_000)).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
 

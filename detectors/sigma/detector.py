@@ -168,7 +168,8 @@ class SigmaDetector:
         first, last = _at(int(episode.start * _MICRO)), _at(int(max(h.at for h in episode.events) * _MICRO))
         related = tuple(sorted({Entity(k, v) for h in episode.events for k, v in h.about if v} - set(about)))[:20]
         return Finding(
-            correlation.ref, about, first, last, len(events), events, (reason,), retro=self._retro, exercise=episode.exercise, related=related
+            correlation.ref, about, first, last, len(events), events, (reason,),
+            retro=self._retro, exercise=episode.exercise, related=related,
         )  # fmt: skip
 
 
