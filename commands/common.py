@@ -8,7 +8,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,6 +159,20 @@ def track(items: Iterable[Any], text: str, total: float | None = None) -> Iterab
     from rich.progress import track as bar
 
     return bar(items, description=text, total=total, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def bar(text: str, total: float) -> Iterator[Callable[[float], None]]:
+    """A progress bar on stderr (only on a terminal and unless `-q`); gives a function that takes how much is done so far."""
+    if OPTIONS.quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(text, total=total)
+        yield lambda done: progress.update(task, completed=min(done, total))
 
 
 def internal_error(error: BaseException) -> int:

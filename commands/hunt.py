@@ -66,8 +66,8 @@ def _files(paths: list[str], rules: list[str], out: str, stats: str, parser: str
     result = job.Hunt()
     sink = hunt_out.sink(out, found)
     table = hunt_out.Table(found)
-    with sink:
-        for hit in job.hunt(paths, found, result, parser, workers):
+    with sink, common.bar(t("hunt.working"), job.size_of(paths)) as tick:
+        for hit in job.hunt(paths, found, result, parser, workers, tick):
             sink.hit(hit)
             table.hit(hit)
             if common.OPTIONS.json and not out:

@@ -18,7 +18,8 @@ def scan(fail_on: Annotated[str, typer.Option(help="exit 1 when a new alert has 
     from jobs import scan as job
 
     runtime = common.runtime()
-    report = job.scan(runtime)
+    with common.bar(t("scan.working"), job.work(runtime)) as tick:
+        report = job.scan(runtime, tick)
     if common.OPTIONS.json:
         common.emit(vars(report))
     common.say(t("scan.done", events=report.events, opened=len(report.opened), updated=len(report.updated), silenced=report.silenced))

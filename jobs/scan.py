@@ -26,6 +26,8 @@ class ScanReport:
 
     events: int = 0
     """New events seen by the Sigma rules."""
+    done: int = 0
+    """Events that detectors have worked through, each detector counted: progress."""
     opened: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     silenced: int = 0
@@ -39,17 +41,23 @@ class ScanReport:
     """New or changed rules that were run over the past."""
 
 
-def scan(runtime: Runtime, progress: Callable[[str, int, int], None] | None = None) -> ScanReport:
+def scan(runtime: Runtime, tick: Callable[[float], None] | None = None) -> ScanReport:
     """Every detector from its cursor to the head of the store; then the retro-hunts that new rules have queued."""
     report = ScanReport()
     store = runtime.store
     head = store.events.head()
     if store.coordination.cursor("sigma") < head or retro.changed(runtime):
-        _sigma(runtime, head, report, progress)
+        _sigma(runtime, head, report, tick)
     for detector in _anomaly(runtime):
-        _run(runtime, detector, head, report, progress)
-    _run(runtime, _follow(runtime), head, report, progress)
+        _run(runtime, detector, head, report, tick)
+    _run(runtime, _follow(runtime), head, report, tick)
     return report
+
+
+def work(runtime: Runtime) -> int:
+    """How many events lie before the detectors, each detector counted."""
+    head, cursor = runtime.store.events.head(), runtime.store.coordination.cursor
+    return sum(head - cursor(name) for name in ("sigma", "follow", *(d.name for d in _anomaly(runtime))))
 
 
 def _follow(runtime: Runtime) -> Detector:
@@ -63,14 +71,14 @@ def _follow(runtime: Runtime) -> Detector:
     return Follow(named, told)
 
 
-def _sigma(runtime: Runtime, head: int, report: ScanReport, progress: Callable[[str, int, int], None] | None) -> None:
+def _sigma(runtime: Runtime, head: int, report: ScanReport, tick: Callable[[float], None] | None) -> None:
     from detectors.sigma.detector import SigmaDetector  # matching is heavy
 
     rules = rulesets.load(runtime)
     report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)
     start = runtime.store.coordination.cursor("sigma")
     retro.queue(runtime, rules, start)
-    _run(runtime, SigmaDetector(rules), head, report, progress)
+    _run(runtime, SigmaDetector(rules), head, report, tick)
     report.events = head - start
     report.retro = retro.work(runtime, rules, lambda detector, upto: _over_past(runtime, detector, upto, report))
 
@@ -87,7 +95,7 @@ def expected(runtime: Runtime) -> Mapping[str, float]:
 
 
 def _run(
-    runtime: Runtime, detector: Detector, head: int, report: ScanReport, progress: Callable[[str, int, int], None] | None
+    runtime: Runtime, detector: Detector, head: int, report: ScanReport, tick: Callable[[float], None] | None
 ) -> None:  # fmt: skip
     """One detector up to the head, in steps; each step is one atomic commit."""
     store, now = runtime.store, runtime.clock.now()
@@ -97,8 +105,6 @@ def _run(
         once = False
         end = min(head, start + STEP)
         state = store.coordination.state(detector.name)
-        if progress:
-            progress(detector.name, start, head)
         scanned = detector.scan(store.events.scan(start, end), state, now, store.events)
         report.notes += [n for n in scanned.notes if n not in report.notes]
         if not scanned.findings and start == end and dict(scanned.state) == dict(state):
@@ -106,6 +112,9 @@ def _run(
         if not _commit(runtime, detector.name, (start, end), scanned, now, report):
             report.skipped.append(detector.name)
             return
+        if tick:
+            report.done += end - start
+            tick(report.done)
         start = end
 
 
