@@ -174,9 +174,13 @@ def hunt(
 
 
 def episodes(rules: RuleSet, result: Hunt) -> Iterator[tuple[correlate.Correlation, correlate.Episode]]:
-    """The second pass: one item per episode."""
+    """The second pass: one item per episode. Correlations see the firings of those that they name."""
+    found: list[tuple[correlate.Correlation, list[correlate.Episode]]] = []
     for index, correlation in enumerate(second.readable(rules)):
-        for episode in correlate.episodes(correlation, result.bases.get(index, ())):
+        passed = [h for child, its in found for h in correlate.passed_on(child, its, correlation)]
+        found.append((correlation, correlate.episodes(correlation, [*result.bases.get(index, ()), *passed])))
+    for correlation, its in found:
+        for episode in its:
             yield correlation, episode
 
 

@@ -33,8 +33,11 @@ def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str], file: str) ->
             hit |= rules.rules[number].file == file
             for index, name in users.get(number, ()):
                 bases.setdefault(index, []).extend(_base(rules, correlations[index], name, number, batch, rows, order))
-    for index, hits in bases.items():
-        hit |= correlations[index].file == file and bool(correlate.episodes(correlations[index], hits))
+    found: list[tuple[correlate.Correlation, list[correlate.Episode]]] = []
+    for index, correlation in enumerate(correlations):
+        passed = [h for child, its in found for h in correlate.passed_on(child, its, correlation)]
+        found.append((correlation, correlate.episodes(correlation, [*bases.get(index, ()), *passed])))
+        hit |= correlation.file == file and bool(found[-1][1])
     return hit, str([row(t, 0) for t in tables])
 
 

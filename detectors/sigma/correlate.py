@@ -50,6 +50,8 @@ class Correlation:
     """Alias -> rule -> field."""
     name: str = ""
     file: str = ""
+    generate: bool = False
+    """The rules it names also give alerts of their own."""
 
     def fields(self, rule: str) -> tuple[str, ...]:
         """Names of the group-by fields in events of one rule, then of the value field."""
@@ -91,6 +93,8 @@ class Episode:
     """Event times of the first and last firing."""
     events: list[Hit]
     exercise: bool = False
+    fired: list[Hit] = field(default_factory=list)
+    """The hits at which the condition held: what a correlation of correlations sees."""
 
 
 def read(data: Mapping[str, Any], file: str = "") -> Correlation:
@@ -112,6 +116,7 @@ def read(data: Mapping[str, Any], file: str = "") -> Correlation:
     return Correlation(
         reference(data, "correlation"), kind, names, tuple(str(g) for g in spec.get("group-by") or ()),
         _seconds(str(spec.get("timespan", ""))), conditions, name, percentile, spec.get("aliases") or {}, str(data.get("name") or ""), file,
+        bool(spec.get("generate", False)),
     )  # fmt: skip
 
 
@@ -227,6 +232,20 @@ def episodes(rule: Correlation, hits: Iterable[Hit]) -> list[Episode]:
             known = {(h.at, h.order) for h in episode.events[-len(window.hits) :]}
             episode.events += [h for h in window.hits if (h.at, h.order) not in known and h.at >= episode.start]
             episode.last = hit.at
+        episode.fired.append(hit)
+    return out
+
+
+def passed_on(child: Correlation, found: Sequence[Episode], parent: Correlation) -> list[Hit]:
+    """The firings of one correlation as hits of another that names it: grouped by the parent's fields, which the child must have."""
+    out = []
+    for name in {child.ref.id, child.name} & set(parent.rules):
+        *groups, _ = parent.fields(name)
+        if set(groups) <= set(child.group_by):
+            places = [child.group_by.index(g) for g in groups]
+            for episode in found:
+                group = tuple(episode.group[i] for i in places)
+                out += [Hit(h.at, h.order, name, group, None, h.event, h.exercise) for h in episode.fired]
     return out
 
 
@@ -241,7 +260,7 @@ def firings(rules: Sequence[Any], documents: Sequence[Mapping[str, Any]], events
         for name in {rule.ref.id, rule.name} - {""}:
             found[name] = rows.tolist()
     out: list[list[str]] = [[] for _ in events]
-    for correlation in _ordered_by_use(correlations):
+    for correlation in ordered_by_use(correlations):
         hits = [h for name in dict.fromkeys(correlation.rules) for h in _hits(correlation, name, found.get(name, ()), batch, times)]
         windows: dict[tuple[str, ...], Window] = {}
         fired: list[int] = []
@@ -255,7 +274,7 @@ def firings(rules: Sequence[Any], documents: Sequence[Mapping[str, Any]], events
     return out
 
 
-def _ordered_by_use(correlations: Sequence[Correlation]) -> list[Correlation]:
+def ordered_by_use(correlations: Sequence[Correlation]) -> list[Correlation]:
     """Those that others refer to first. ValueError for a circle."""
     names = {n: c for c in correlations for n in (c.ref.id, c.name) if n}
     done: dict[str, Correlation] = {}

@@ -139,23 +139,27 @@ class SigmaDetector:
         findings: list[Finding] = []
         kept: dict[str, Any] = {}
         notes: list[str] = []
+        found: list[tuple[correlate.Correlation, list[correlate.Episode]]] = []
         for index, correlation in enumerate(self._correlations):
-            name = correlation.ref.id
-            old = [_hit(item) for item in state.get(name, ())]
-            known = {h.event for h in old}
-            new = [h for h in fresh.get(index, ()) if h.event not in known]
+            old = [_hit(item) for item in state.get(correlation.ref.id, ())]
+            known = {(h.event, h.rule) for h in old}
+            passed = [h for child, its in found for h in correlate.passed_on(child, its, correlation)]
+            new = [h for h in (*fresh.get(index, ()), *passed) if (h.event, h.rule) not in known]
             hits = sorted([*old, *new])
-            if new:
-                added = {h.event for h in new}
-                for episode in correlate.episodes(correlation, hits):
-                    if any(h.event in added for h in episode.events):
-                        findings.append(self._episode(correlation, episode))
-            horizon = hits[-1].at - 2 * correlation.seconds if hits else 0
-            left = [h for h in hits if h.at >= horizon]
-            if len(left) > KEEP:
-                notes.append(f"{correlation.ref.title}: {len(left) - KEEP} of {len(left)} remembered hits were shed, the oldest first")
-            kept[name] = [_item(h) for h in left[-KEEP:]]
+            added = {(h.event, h.rule) for h in new}
+            episodes = correlate.episodes(correlation, hits) if new else []
+            episodes = [e for e in episodes if any((h.event, h.rule) in added for h in e.events)]
+            found.append((correlation, episodes))
+            if not self._inner(correlation):
+                findings += [self._episode(correlation, episode) for episode in episodes]
+            kept[correlation.ref.id], shed = _kept(correlation, hits)
+            if shed:
+                notes.append(f"{correlation.ref.title}: {shed} of {len(hits)} remembered hits were shed, the oldest first")
         return findings, {k: v for k, v in kept.items() if v}, notes
+
+    def _inner(self, correlation: correlate.Correlation) -> bool:
+        """Whether it only feeds others, which do not ask it to speak for itself."""
+        return any({correlation.ref.id, correlation.name} & set(c.rules) and not c.generate for c in self._correlations)
 
     def _episode(self, correlation: correlate.Correlation, episode: correlate.Episode) -> Finding:
         about = tuple(sorted({Entity(_kind(n), v) for n, v in zip(correlation.group_by, episode.group, strict=True)}))
@@ -187,6 +191,13 @@ def _kind(name: str) -> str:
     """Kind of entity that a group-by field names, whether it is ECS or a name of Windows."""
     known = next((kind for kind, field in (*ABOUT, *RELATED) if field == name), "")
     return known or _KINDS.get(name.rpartition(".")[2], name.rpartition(".")[2])
+
+
+def _kept(correlation: correlate.Correlation, hits: list[correlate.Hit]) -> tuple[list[Any], int]:
+    """What the next scan needs: the timespan before the newest hit, and as much again for late events; and how many were shed."""
+    horizon = hits[-1].at - 2 * correlation.seconds if hits else 0
+    left = [h for h in hits if h.at >= horizon]
+    return [_item(h) for h in left[-KEEP:]], max(0, len(left) - KEEP)
 
 
 def _item(hit: correlate.Hit) -> list[Any]:

@@ -19,7 +19,7 @@ from domain.query import from_json, to_json
 from match import Entry, Matcher
 
 PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
-ENGINE: Final = 5
+ENGINE: Final = 6
 """Goes up when compiling changes: an older cache is then made anew."""
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detectors.sigma.correlate import Correlation, read
+from detectors.sigma.correlate import Correlation, ordered_by_use, read
 from detectors.sigma.model import Broken, LogSource
 from detectors.sigma.route import Blind, field_map
 from detectors.sigma.ruleset import RuleSet
 
 
 def readable(rules: RuleSet) -> list[Correlation]:
-    """The correlations of a rule set; one that is wrong goes to `broken` and stops nothing."""
+    """The correlations of a rule set, those that others name first; one that is wrong goes to `broken` and stops nothing."""
     out = []
     known = {b.file for b in rules.broken}
     for other in rules.correlations:
@@ -20,7 +20,11 @@ def readable(rules: RuleSet) -> list[Correlation]:
         except ValueError as error:
             if other.file not in known:
                 rules.broken.append(Broken(other.file, other.line, str(error)))
-    return out
+    try:
+        return ordered_by_use(out)
+    except ValueError as error:
+        rules.broken.append(Broken(out[0].file, 1, str(error)))
+        return [c for c in out if not {c.ref.id, c.name} & {n for o in out for n in o.rules}]
 
 
 def mapped_fields(correlation: Correlation, name: str, source: LogSource) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from detectors.sigma.correlate import Hit, episodes, read
+from detectors.sigma.correlate import Hit, episodes, passed_on, read
 from detectors.sigma.verify import verify
 
 BASE = {"title": "f", "id": "base", "name": "fail", "logsource": {"category": "x"}, "detection": {"s": {"a": "fail"}, "condition": "s"}}
@@ -75,3 +75,19 @@ def test_an_episode_ends_after_a_gap_longer_than_the_timespan() -> None:
     found = episodes(rule, hits)
     assert [[h.event for h in e.events] for e in found] == [["0", "1", "5", "9"], ["40", "41"]]
     assert [(e.start, e.first, e.last) for e in found] == [(0, 1, 9), (40, 41, 41)]
+
+
+def test_a_correlation_of_correlations_sees_their_firings() -> None:
+    child = read({**correlation(type="event_count", condition={"gte": 2}), "name": "many"})
+    parent = read(correlation(type="temporal_ordered", rules=["many", "ok"], timespan="60s"))
+    hits = [Hit(float(t), t, "fail", ("x",), None, str(t)) for t in (0, 1)]
+    passed = passed_on(child, episodes(child, hits), parent)
+    assert [(h.rule, h.at, h.group) for h in passed] == [("many", 1.0, ("x",))]
+    found = episodes(parent, [*passed, Hit(5.0, 5, "ok", ("x",), None, "5"), Hit(6.0, 6, "ok", ("y",), None, "6")])
+    assert [[h.event for h in e.events] for e in found] == [["1", "5"]]
+
+
+def test_exercise_and_real_events_do_not_mix() -> None:
+    rule = read(correlation(type="event_count", condition={"gte": 2}))
+    hits = [Hit(float(t), t, "fail", ("x",), None, str(t), exercise=t % 2 == 0) for t in range(4)]
+    assert [(e.exercise, [h.event for h in e.events]) for e in episodes(rule, hits)] == [(True, ["0", "2"]), (False, ["1", "3"])]
