@@ -67,10 +67,12 @@ def _count(states: Any) -> None:
 def lint(rules: _RULES = None) -> None:
     """All problems of rule files in one run; exit 4 when there are any."""
     found = _load(rules)
-    for broken in found.broken:
-        common.emit({"file": broken.file, "line": broken.line, "reason": broken.reason}) if common.OPTIONS.json else common.say(
-            f"{broken.file}:{broken.line}: {broken.reason}"
-        )
+    for kind, problems in (("error", found.broken), ("note", found.notes)):
+        for one in problems:
+            if common.OPTIONS.json:
+                common.emit({"kind": kind, "file": one.file, "line": one.line, "reason": one.reason})
+            else:
+                common.say(f"{one.file}:{one.line}: {kind}: {one.reason}")
     common.say(t("rules.linted", rules=len(found.rules) + len(found.correlations), blind=len(found.blind), errors=len(found.broken)))
     raise typer.Exit(4 if found.broken else 0)
 

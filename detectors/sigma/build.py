@@ -21,6 +21,7 @@ def build(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequenc
         chosen[rule.ref.id] = rule
     filters = _filters(loaded, out)
     for rule in chosen.values():
+        out.notes += rule.notes
         _compile(rule, filters, out)
     correlations = {str(o.data.get("id") or o.data.get("name") or o.file): o for o in loaded.others if o.kind == "correlation"}
     out.correlations = list(correlations.values())

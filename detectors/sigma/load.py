@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ MAX_FILE: Final = 1 << 20
 MAX_DEPTH: Final = 40
 _MAX_NODES: Final = 200_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_KEYS: Final = (
+    "title", "id", "name", "taxonomy", "related", "status", "description", "license", "references", "author", "date", "modified", "logsource",
+    "detection", "fields", "falsepositives", "level", "tags", "scope", "simulation", "regression_tests_path",
+)  # fmt: skip
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -39,7 +44,8 @@ class Parsed:
     unfilled: str = ""
     name: str = ""
     """`name:` of the rule, by which correlations may refer to it."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Broken, ...] = ()
+    """What the rule says that nobody reads: unknown keys."""
 
 
 @dataclass
@@ -129,7 +135,13 @@ def parse(label: str, text: str, data: Mapping[str, Any], placeholders: Mapping[
         return [Broken(label, _error_line(text, error), _message(error))]
     except Exception as error:  # noqa: BLE001  pySigma raises plain errors on odd documents; one rule must not stop the others
         return [Broken(label, 1, f"not understood: {type(error).__name__}: {error}")]
-    return Parsed(reference(data), _source(rule), expr, label, unfilled, str(data.get("name") or ""))
+    notes = tuple(Broken(label, line_of(text, str(key)), _unknown(str(key))) for key in data if str(key) not in _KEYS)
+    return Parsed(reference(data), _source(rule), expr, label, unfilled, str(data.get("name") or ""), notes)
+
+
+def _unknown(key: str) -> str:
+    close = difflib.get_close_matches(key, _KEYS, 1)
+    return f"unknown key {key} says nothing to this program" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _strict(data: Mapping[str, Any]) -> dict[str, Any]:

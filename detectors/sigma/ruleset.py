@@ -19,7 +19,7 @@ from domain.query import from_json, to_json
 from match import Entry, Matcher
 
 PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
-ENGINE: Final = 6
+ENGINE: Final = 7
 """Goes up when compiling changes: an older cache is then made anew."""
 
 
@@ -31,6 +31,8 @@ class RuleSet:
     correlations: list[Other] = field(default_factory=list)
     blind: list[BlindRule] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
+    notes: list[Broken] = field(default_factory=list)
+    """What rules say that nobody reads: they run all the same."""
     fingerprint: str = ""
     """Hash of everything the result depends on: changes when a rule changes."""
 
@@ -96,6 +98,7 @@ def _save_cache(path: Path, rules: RuleSet) -> None:
         "correlations": [[o.kind, o.data, o.file, o.line] for o in rules.correlations],
         "blind": [asdict(b) for b in rules.blind],
         "broken": [asdict(b) for b in rules.broken],
+        "notes": [asdict(b) for b in rules.notes],
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +120,7 @@ def _load_cache(path: Path) -> RuleSet | None:
             [Other(*item) for item in data["correlations"]],
             [BlindRule(**b) for b in data["blind"]],
             [Broken(**b) for b in data["broken"]],
+            [Broken(**b) for b in data["notes"]],
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
