@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from domain.alert import Alert
 from domain.alert_fold import to_json
-from domain.clock import show_local
+from domain.clock import LOCAL, show_local
 from domain.i18n import t
 from domain.text import clean, one_line
 from jobs.alert_detail import Detail
@@ -16,6 +16,16 @@ from jobs.alert_detail import Detail
 HEADERS: Final = ("id", "level", "rule", "entities", "count", "first", "last", "status", "incident")
 WIDE: Final = 400
 """Characters of a record shown."""
+
+
+SHORT: Final = ("id", "level", "rule", "entities", "count", "last", "status", "incident")
+"""Columns of a terminal: HEADERS without the first event."""
+
+
+def short_row(alert: Alert) -> tuple[object, ...]:
+    """The cells of a list on a terminal: no year, no seconds."""
+    cells = row(alert)
+    return (*cells[:5], alert.last.astimezone(LOCAL).strftime("%d/%m %H:%M"), *cells[7:])
 
 
 def row(alert: Alert) -> tuple[object, ...]:

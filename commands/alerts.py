@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from commands.alert_view import HEADERS, detail_json, detail_text, row
+from commands.alert_view import HEADERS, SHORT, detail_json, detail_text, row, short_row
 from commands.common import OPTIONS, clock, emit, runtime, say, show
 from domain.alert import Alert, Entity
 from domain.alert_fold import to_json
@@ -63,7 +63,8 @@ def list_(
     elif form == "json":
         _lines(shown)
     else:
-        show([t(f"alerts.col_{h}") for h in HEADERS], map(row, shown), form)
+        names, cells = (SHORT, short_row) if form == "table" else (HEADERS, row)
+        show([t(f"alerts.col_{h}") for h in names], map(cells, shown), form)
         say(t("alerts.listed", shown=len(shown), total=len(found)) if found else t("alerts.none"))
 
 

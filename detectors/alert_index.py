@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from domain import alert as alerts
 from domain import incident as incidents
 from domain import silence as quiet_times
 from domain.alert import Alert, Entity
-from domain.alert_fold import fold_all
+from domain.alert_fold import fold_all, many_objects
 from domain.silence import Silence
 from store.base import Record, RecordStore
 
@@ -71,10 +72,11 @@ class AlertIndex:
         """An index over these alerts."""
         by_key: dict[tuple[str, tuple[Entity, ...]], list[str]] = defaultdict(list)
         by_entity: dict[Entity, list[str]] = defaultdict(list)
-        for one in found.values():
-            by_key[one.key].append(one.id)
-            for entity in links(one):
-                by_entity[entity].append(one.id)
+        with many_objects():
+            for one in found.values():
+                by_key[one.key].append(one.id)
+                for entity in links(one):
+                    by_entity[entity].append(one.id)
         return cls(found, {k: tuple(v) for k, v in by_key.items()}, {k: tuple(v) for k, v in by_entity.items()}, tuple(quiet), cases or {})
 
 
@@ -83,6 +85,7 @@ def links(alert: Alert) -> tuple[Entity, ...]:
     return tuple(dict.fromkeys(e for e in map(link_form, (*alert.entities, *alert.related)) if e is not None))
 
 
+@lru_cache(maxsize=1 << 16)
 def link_form(entity: Entity) -> Entity | None:
     """Lower case, IPv6 as its /64 (one subscriber); None for what does not relate anything."""
     value = entity.value.strip().lower()
