@@ -39,6 +39,7 @@ _KINDS: Final = {
 _EXPLAINED: Final = 500
 """Findings of one scan that get reasons: enough for people, bounded for machines."""
 _MICRO: Final = 1_000_000
+_GAP: Final = 24 * 3600 * _MICRO
 _NOBODY: Final = ("", "-")
 """Values that name nothing: `-` is how web servers write a missing user."""
 
@@ -77,7 +78,7 @@ class SigmaDetector:
                     self._collect(number, chunk, rows, fresh)
                 if self._alerts[number]:
                     self._group(number, chunk, rows, groups)
-        findings = [self._finding(number, about, group) for (number, about, _), group in groups.items()]
+        findings = [f for (number, about, _), group in groups.items() for f in self._findings(number, about, group)]
         more, kept, notes = self._correlate(fresh, state)
         return Scanned(findings + more, kept, notes)
 
@@ -105,14 +106,19 @@ class SigmaDetector:
         names = fields_of(body)
         return explain.reasons(body, _one(chunk, [n for n in chunk.fields() if n not in NOT_TEXT] if "*" in names else sorted(names), row))
 
-    def _finding(self, number: int, about: tuple[Entity, ...], group: _Group) -> Finding:
+    def _findings(self, number: int, about: tuple[Entity, ...], group: _Group) -> Iterable[Finding]:
+        """One for each run of events without a gap longer than the time within which alerts fold: as many scans would give."""
         order = sorted(range(len(group.ids)), key=lambda i: (group.times[i], group.ids[i]))
         related = tuple(sorted(group.related - set(about)))[:20]
-        first, last = group.times[order[0]], group.times[order[-1]]
-        return Finding(
-            self.rules.rules[number].ref, about, _at(first), _at(last), len(order), tuple(group.ids[i] for i in order), group.reasons,
-            retro=self._retro, exercise=group.exercise, related=related,
-        )  # fmt: skip
+        start = 0
+        for end in range(1, len(order) + 1):
+            if end == len(order) or group.times[order[end]] - group.times[order[end - 1]] > _GAP:
+                part = order[start:end]
+                yield Finding(
+                    self.rules.rules[number].ref, about, _at(group.times[part[0]]), _at(group.times[part[-1]]), len(part),
+                    tuple(group.ids[i] for i in part), group.reasons, retro=self._retro, exercise=group.exercise, related=related,
+                )  # fmt: skip
+                start = end
 
     def _collect(self, number: int, chunk: Chunk, rows: Rows, fresh: dict[int, list[correlate.Hit]]) -> None:
         rule = self.rules.rules[number]

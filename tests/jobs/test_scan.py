@@ -140,3 +140,19 @@ def test_informational_rules_give_no_alerts(site: Path, soc_here: Soc) -> None:
     (site / "web.log").write_text(line(0, "/evil"))
     soc_here("collect", "once")
     assert len(json.loads(soc_here("scan", "--json").stdout)["opened"]) == 1
+
+
+def test_days_apart_are_alerts_apart_in_one_scan_and_in_many(site: Path, soc_here: Soc) -> None:
+    lines = [line(0, "/evil").replace("15/Nov", day) for day in ("10/Nov", "11/Nov", "15/Nov")]
+    (site / "web.log").write_text("".join(lines))
+    soc_here("--data", str(site / "once"), "collect", "once")
+    soc_here("--data", str(site / "once"), "scan")
+    (site / "web.log").write_text("")
+    for text in lines:
+        with (site / "web.log").open("a") as file:
+            file.write(text)
+        soc_here("--data", str(site / "many"), "collect", "once")
+        soc_here("--data", str(site / "many"), "scan")
+    for store in ("once", "many"):
+        found = alerts(lambda *a, store=store, **k: soc_here("--data", str(site / store), *a, **k))
+        assert sorted(a["count"] for a in found) == [1, 2]
