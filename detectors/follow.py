@@ -1,7 +1,8 @@
 """Follow what a serious alert has named: an outside address, an account that was taken over, a script that was dropped.
 
 Not a model: the next questions of every responder, asked at once. What else did the address do? What has the account done since, and
-from where? Who called the script? A newly named address is looked up 24 hours back, then followed.
+from where? Who called the script? What did the user who hid traces do on that computer before? A newly named address is looked up 24 hours
+back, then followed.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import numpy as np
 import pyarrow as pa
 
 import match
-from detectors.anomaly.base import query_text
 from detectors.base import Scanned
 from detectors.joined import joined
 from domain import i18n
 from domain.alert import Alert, Entity, Finding, Reason, RuleRef
-from domain.query import TRUE, Query, Test
+from domain.query import TRUE, Expr, Query, Test, all_of
 from domain.registers import is_internal
 from domain.severity import rank
 from domain.window import TimeWindow, micros
+from domain.wording import show
 from store.base import Chunk, EventStore
 
 BACK: Final = timedelta(hours=24)
@@ -36,6 +37,9 @@ EVENTS: Final = 2_000
 _SCRIPT: Final = re.compile(r"(?i)[^\\/]+\.(aspx?|ashx|asmx|php\d?|phtml|phar|jspx?|cfm)$")
 _TAKEN: Final = ("attack.t1078", "attack.t1110", "attack.t1098", "attack.t1213", "attack.t1530", "attack.t1119")
 """Techniques of alerts whose user is taken for somebody else's prey: sub-techniques count."""
+_HIDING: Final = ("attack.t1070", "attack.t1562")
+"""Techniques of alerts whose user is followed on that computer."""
+_NEAR: Final = {"account": timedelta(hours=1), "session": timedelta(hours=3)}
 _FEW: Final = 3
 """An alert that names more users than this does not say who was taken."""
 _FIELDS: Final = ("@timestamp", "event.id", "source.ip", "user.name", "thapcanh.exercise")
@@ -47,28 +51,38 @@ class Lead:
     """Something to follow."""
 
     kind: str
-    """address, account or script."""
+    """address, account, script or session (`value` is then the user, `place` the computer)."""
     value: str
     alert: str
     """Id of the alert that named it."""
     since: datetime
     """First event of that alert."""
+    place: str = ""
 
     @property
     def key(self) -> str:
         """Name in the state."""
-        return f"{self.kind} {self.value}"
+        return f"{self.kind} {self.value} {self.place}".rstrip()
 
     @property
-    def test(self) -> Test:
+    def test(self) -> Expr:
         """Finds its events."""
+        if self.kind == "session":
+            return all_of(Test("host.name", "eq", (self.place,)), Test("user.name", "eq", (self.value,)))
         if self.kind == "script":
             return Test("url.path", "endswith", (f"/{self.value}",))
         return Test("source.ip" if self.kind == "address" else "user.name", "eq", (self.value,))
 
     def covers(self, at: datetime) -> bool:
         """Whether an event of this time belongs to it."""
-        return self.since - (timedelta(hours=1) if self.kind == "account" else BACK) <= at <= self.since + 2 * BACK
+        return self.since - _NEAR.get(self.kind, BACK) <= at <= self.since + (_NEAR["session"] if self.kind == "session" else 2 * BACK)
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """What its findings are about; empty: the address of each event."""
+        if self.kind == "session":
+            return (Entity("host", self.place), Entity("user", self.value))
+        return (Entity("user", self.value),) if self.kind == "account" else ()
 
 
 def leads(alerts: Iterable[Alert], now: datetime) -> list[Lead]:
@@ -93,6 +107,10 @@ def _of(alert: Alert) -> Iterable[Lead]:
     users = {e.value for e in (*alert.entities, *alert.related) if e.type == "user"}
     if len(users) <= _FEW and any(tag.startswith(_TAKEN) for tag in alert.rule.tags):
         yield from (Lead("account", user, alert.id, alert.first) for user in sorted(users))
+    if any(tag.startswith(_HIDING) for tag in alert.rule.tags):
+        hosts = [e.value for e in alert.entities if e.type == "host"]
+        own = [e.value for e in alert.entities if e.type == "user"]
+        yield from (Lead("session", user, alert.id, alert.first, host) for host in hosts for user in own)
 
 
 def _used(alert: Alert) -> Iterable[Lead]:
@@ -101,7 +119,7 @@ def _used(alert: Alert) -> Iterable[Lead]:
 
 @dataclass
 class _Trail:
-    """Events of one lead: of an account all together, else from one address."""
+    """Events of one lead: of an account or session all together, else from one address."""
 
     times: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
@@ -137,13 +155,11 @@ class Follow:
         return Scanned(findings, {"leads": sorted(by_key)})
 
     def _add(self, trails: dict[tuple[str, str, bool], _Trail], lead: Lead, table: pa.Table) -> None:
-        if "source.ip" not in table.column_names:
-            return
-        marks = table["thapcanh.exercise"].to_pylist() if "thapcanh.exercise" in table.column_names else [None] * table.num_rows
-        rows = zip(table["event.id"].to_pylist(), table["@timestamp"].to_pylist(), table["source.ip"].to_pylist(), marks, strict=True)
+        columns = [table[n].to_pylist() if n in table.column_names else [None] * table.num_rows for n in _FIELDS if n != "user.name"]
+        rows = zip(columns[1], columns[0], columns[2], columns[3], strict=True)
         for event, at, address, mark in rows:
-            if lead.covers(at) and event.hex() not in self._told and (address or lead.kind == "account"):
-                trail = trails.setdefault((lead.key, lead.value if lead.kind == "account" else address, bool(mark)), _Trail())
+            if lead.covers(at) and event.hex() not in self._told and (address or lead.entities):
+                trail = trails.setdefault((lead.key, lead.value if lead.entities else address, bool(mark)), _Trail())
                 trail.times.append(micros(at))
                 trail.ids.append(event.hex())
                 trail.addresses.update({address} - {None})
@@ -153,12 +169,12 @@ class Follow:
         ids = list(dict.fromkeys(trail.ids[i] for i in order))
         first, last = (datetime.fromtimestamp(trail.times[i] / 1_000_000, UTC) for i in (order[0], order[-1]))
         addresses = tuple(Entity("ip", a) for a in sorted(trail.addresses)[:20])
-        related = {"address": (), "account": addresses, "script": (Entity("file", lead.value),)}[lead.kind]
-        values = {"who": who, "what": lead.value, "n": len(ids), "alert": lead.alert[:8], "from": ", ".join(e.value for e in addresses[:5])}
-        name = "user.name" if lead.kind == "account" else "source.ip"
+        related = {"address": (), "script": (Entity("file", lead.value),)}.get(lead.kind, addresses)
+        values = {"who": who, "what": lead.value, "n": len(ids), "alert": lead.alert[:8], "from": ", ".join(e.value for e in addresses[:5]), "place": lead.place}
+        name = "user.name" if lead.entities else "source.ip"
         return Finding(
-            _rule(lead.kind), (Entity("user" if lead.kind == "account" else "ip", who),), first, last, len(ids), tuple(ids[:EVENTS]),
-            (Reason(name, who, lead.alert, f"follow.{lead.kind}", values),), query_text(lead.test), first, last + timedelta(seconds=1),
+            _rule(lead.kind), lead.entities or (Entity("ip", who),), first, last, len(ids), tuple(ids[:EVENTS]),
+            (Reason(name, who, lead.alert, f"follow.{lead.kind}", values),), show(lead.test), first, last + timedelta(seconds=1),
             exercise=exercise, related=related,
         )  # fmt: skip
 

@@ -84,3 +84,17 @@ def test_the_addresses_from_which_a_taken_account_was_used_are_followed_too() ->
         ALERT, rule=RuleRef("follow.account", "t", "low", "1"), entities=(Entity("user", "an"),), related=(Entity("ip", "192.0.2.7"),)
     )
     assert [(lead.kind, lead.value) for lead in leads([used], at(1000))] == [("address", "192.0.2.7")]
+
+
+def test_what_the_user_who_hid_traces_did_before_on_that_computer() -> None:
+    cleared = replace(ALERT, rule=replace(RULE, tags=("attack.t1070.001",)), entities=(Entity("host", "srv1"), Entity("user", "qt")), related=())
+    found = leads([cleared], at(1000))
+    assert [(lead.kind, lead.value, lead.place) for lead in found] == [("session", "qt", "srv1")]
+    past = chunk([
+        {"@timestamp": at(-3000), "host.name": "srv1", "user.name": "qt", "source.ip": "10.0.0.9"},
+        {"@timestamp": at(-3000), "host.name": "srv2", "user.name": "qt"},
+        {"@timestamp": at(-30_000), "host.name": "srv1", "user.name": "qt"},
+    ])  # fmt: skip
+    told = Follow(found).scan([], {}, at(1000), Past(past)).findings  # type: ignore[arg-type]
+    assert [(f.rule.id, f.entities, f.count) for f in told] == [("follow.session", (Entity("host", "srv1"), Entity("user", "qt")), 1)]
+    assert told[0].related == (Entity("ip", "10.0.0.9"),)
