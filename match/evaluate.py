@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from domain.event import SEP, EventBatch, Rows
+from domain.event import SEP, Column, EventBatch, Rows
 from domain.query import Test
 from match.ops import special
 from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds, decided_by_values
@@ -21,6 +21,7 @@ NOT_TEXT = frozenset({
 """Columns that keywords do not search: the raw copy, and labels that parsers give (a keyword `failure` must not hit every label)."""
 OWN = "thapcanh."
 _WORD = 4
+_SMALL = 32
 
 
 class Evaluation:
@@ -49,6 +50,8 @@ class Evaluation:
 
     def _test_field(self, name: str, tests: FieldTests) -> None:
         column = self.batch.column(name, self.part)
+        if column is not None and self.part is not None:
+            column = in_use(column)
         if column is None:
             for number in tests.presence:
                 if absent_holds(self.plan.tests[number]):
@@ -178,7 +181,7 @@ class Evaluation:
                     continue
                 column = batch.column(name, rows)
                 if column is not None:
-                    self._spread_keywords(tests, Values(column), place)
+                    self._spread_keywords(tests, Values(in_use(column)), place)
         return self._keyword
 
     def _searchable(self, tests: FieldTests) -> tuple[EventBatch, Rows | None, Rows]:
@@ -218,6 +221,22 @@ class Evaluation:
         if column.null >= 0:
             split[column.null] = []
         return [split[code] if code >= 0 else [] for code in column.codes.tolist()]
+
+
+def in_use(column: Column) -> Column:
+    """The column without values that none of its rows holds: what other rules' events say need not be searched."""
+    count = len(column.values)
+    if count <= _SMALL:
+        return column
+    seen = np.zeros(count + 1, np.bool_)
+    seen[column.codes] = True
+    used = np.flatnonzero(seen[:count])
+    if len(used) * 4 > count * 3:
+        return column
+    place = np.full(count + 1, -1, np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    null = int(place[column.null]) if column.null >= 0 else -1
+    return Column(place[column.codes], column.values.take(pa.array(used)), column.multi, null)
 
 
 def safe_word(text: str) -> str:
