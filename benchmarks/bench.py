@@ -209,7 +209,8 @@ class Bench:
         return folder / "logs"
 
     def _lines(self, folder: str, count: int) -> list[bytes]:
-        found = [line for f in sorted((self._logs() / folder).iterdir()) for line in f.read_bytes().split(b"\n") if line]
+        files = [f for f in sorted((self._logs() / folder).iterdir()) if "error" not in f.name]
+        found = [line for f in files for line in f.read_bytes().split(b"\n") if line]
         return (found * (count // len(found) + 1))[:count]
 
 
