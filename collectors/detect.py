@@ -23,6 +23,7 @@ from collectors.parsers.common import TIME, UNPARSED, Ints, Mask, constant, fail
 from domain import fields
 from domain.errors import ConfigError
 from domain.event import SEP
+from domain.memory import many_objects
 from domain.raw import RawBatch, event_ids
 
 PLAIN: Final = "plain"
@@ -52,6 +53,11 @@ def parse(batch: RawBatch, wanted: frozenset[str] | None = None) -> list[Parsed]
 
     `wanted`: only these fields are needed. ConfigError: unknown parser, encoding or time zone.
     """
+    with many_objects():
+        return _parse(batch, wanted)
+
+
+def _parse(batch: RawBatch, wanted: frozenset[str] | None) -> list[Parsed]:
     zone(batch.tz)
     if batch.parser not in ("auto", PLAIN):
         parser_named(batch.parser)

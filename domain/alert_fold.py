@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from domain.alert import MAX_EVENTS, Alert, Entity, Finding, Reason, RuleRef
 from domain.clock import iso_local
+from domain.memory import many_objects
 
 
 class Happened(Protocol):
@@ -70,18 +69,6 @@ def fold_all(records: Iterable[RecordLike], known: Mapping[str, Alert] | None = 
         states = _states(records, old)
         fresh = {key: Alert(**state) for key, state in states.items()}
     return {**old, **fresh} if old else fresh
-
-
-@contextmanager
-def many_objects() -> Iterator[None]:
-    """While hundreds of thousands of objects are made that all stay, the cycle collector would only look at them again and again."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 def _states(records: Iterable[RecordLike], old: Mapping[str, Alert]) -> dict[str, dict[str, Any]]:
