@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from domain import i18n
 from domain.clock import LOCAL, Clock, FixedClock, SystemClock
 from domain.errors import UsageError
-from domain.text import csv_safe, one_line
+from domain.text import csv_safe, json_safe, one_line
 
 if TYPE_CHECKING:
     from jobs.runtime import Runtime
@@ -99,7 +99,7 @@ def emit(data: object) -> None:
     """One JSON document on stdout."""
     import orjson
 
-    sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS, default=_plain) + b"\n")
+    sys.stdout.buffer.write(json_safe(orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS, default=_plain)) + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -14,6 +14,7 @@ import typer
 from commands.common import clock, say
 from domain.errors import SourceError, UsageError
 from domain.i18n import t
+from domain.text import json_safe
 from jobs.parse import PARSERS, Asked, Problem, records
 
 app = typer.Typer(rich_markup_mode=None)
@@ -34,7 +35,7 @@ def parse(
             line: dict[str, object] = {"parser": record.parser, "record": record.record, "event": record.event}
             if "!" in record.source or file.is_dir():
                 line["source"] = record.source
-            sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            sink.write(json_safe(orjson.dumps(line)) + b"\n")
             count += 1
             failed += record.event.get("event.kind") == "pipeline_error"
     for problem in problems:

@@ -5,13 +5,19 @@ Log content is hostile. `clean` makes it harmless for documents and terminals; `
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
 _BAD = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_ACTIVE = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe1\xa0\x8e|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])"
+    rb"|\xef(?:\xbb\xbf|\xbf[\xb9-\xbb\xbe\xbf])|\xf3\xa0[\x80\x81][\x80-\xbf]"
+)
+"""What `_BAD` names beyond ASCII control characters (JSON has those as escapes), as UTF-8."""
 _FOLD = str.maketrans({"đ": "d", "Đ": "d", "ı": "i", "ß": "ss"})
 
 
@@ -19,12 +25,18 @@ def clean(text: str, limit: int = 0) -> str:
     """NFC; control, bidi and invisible characters shown as ‹U+202E›; longer than `limit` (0 = no limit) is cut and says so."""
     if limit and len(text) > limit:
         text = f"{text[:limit]}… (+{len(text) - limit})"
-    return _BAD.sub(lambda m: f"‹U+{ord(m[0]):04X}›", unicodedata.normalize("NFC", text))
+    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n")
+    return _BAD.sub(lambda m: f"‹U+{ord(m[0]):04X}›", text)
 
 
 def one_line(text: str, limit: int = 0) -> str:
     """`clean`, with line breaks and tabs shown as spaces: for a table cell or a terminal line."""
     return clean(re.sub(r"[\r\n\t]+", " ", text), limit)
+
+
+def json_safe(text: bytes) -> bytes:
+    """JSON in UTF-8 as the same JSON that does nothing on a terminal: C1 control, bidi and invisible characters as escapes."""
+    return _ACTIVE.sub(lambda m: json.dumps(m[0].decode())[1:-1].encode().replace(b"\x7f", b"\\u007f"), text)
 
 
 def csv_safe(text: str) -> str:
