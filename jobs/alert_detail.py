@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -126,12 +127,13 @@ def _next(alert: Alert, books: Sequence[tuple[str, str, str]]) -> list[str]:
         out.append(f"soc alerts ack {short}")
     if alert.evidence:
         start, end = alert.evidence_from or alert.first, alert.evidence_to or alert.last
-        out.append(f"soc search '{alert.evidence}' --since {start.isoformat()} --until {end.isoformat()}".replace("+00:00", "Z"))
+        window = f"--since {start.isoformat()} --until {end.isoformat()}".replace("+00:00", "Z")
+        out.append(f"soc search {shlex.quote(alert.evidence)} {window}")
     elif alert.events:
         out.append(f"soc search --around {alert.events[-1]} 10m")
     if alert.incident:
         out.append(f"soc incident show {alert.incident}")
-        out += [f"soc playbook start {books[0][0]} --incident {alert.incident}"] if books else []
+        out += [f"soc playbook start {alert.incident} {books[0][0]}"] if books else []
     elif alert.is_open:
         out.append(f"soc incident open --alert {short}")
     if alert.is_open:
