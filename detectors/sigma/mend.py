@@ -1,7 +1,7 @@
 """What pySigma 1.5 gets wrong or lacks, mended in one place, each with a test.
 
 - `windash` expands only `-` and `/`: the three Unicode dashes in a value are taken for `-` first.
-- `utf16le` is missing. (`utf16` writes a wrong byte-order mark; nobody uses it.)
+- `utf16le` is missing, `utf16` writes the byte-order mark in UTF-8, `wide` takes ASCII only, `base64offset` counts characters for bytes.
 - Illegal combinations of modifiers pass: they are refused here.
 - Python's `re` decides whether a regular expression is valid: ours run in RE2 (checked in `express`).
 """
@@ -9,10 +9,12 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
 from sigma import modifiers
+from sigma.exceptions import SigmaValueError
 from sigma.types import SigmaExpansion, SigmaString
 
 _DASHES: Final = re.compile(r"\B[\u2013\u2014\u2015](?=\w)")
@@ -34,15 +36,73 @@ class WindowsDash(modifiers.SigmaWindowsDashModifier):
         return super().modify(val)
 
 
-class Utf16Le(modifiers.SigmaWideModifier):
-    """UTF-16 little-endian without byte-order mark: the same as `wide`."""
+class Encoded(SigmaString):
+    """Text that an encoder has turned into bytes, for the base64 modifier after it."""
+
+    encoded: bytes = b""
+
+
+class _Encoder(modifiers.SigmaValueModifier[SigmaString, SigmaString]):
+    codec = "utf-16-le"
+    mark = b""
+
+    def modify(self, val: SigmaString) -> SigmaString:
+        """The text as bytes; wildcards cannot be encoded."""
+        out = Encoded()
+        out.s, out.original = list(val.s), val.original
+        out.encoded = self.mark + _bytes(val, self.source).decode().encode(self.codec)
+        return out
+
+
+class Wide(_Encoder):
+    """UTF-16 little-endian without byte-order mark: `wide` and `utf16le`."""
+
+
+class Utf16Be(_Encoder):
+    """UTF-16 big-endian without byte-order mark."""
+
+    codec = "utf-16-be"
+
+
+class Utf16(_Encoder):
+    """UTF-16 little-endian after its byte-order mark."""
+
+    mark = b"\xff\xfe"
+
+
+def _bytes(val: SigmaString, source: Any) -> bytes:  # noqa: ANN401  pySigma's rule location
+    if isinstance(val, Encoded) and val.encoded:
+        return val.encoded
+    if val.contains_special():
+        raise SigmaValueError("strings with wildcards cannot be encoded", source=source)
+    return "".join(part for part in val.s if isinstance(part, str)).encode()
+
+
+class Base64(modifiers.SigmaValueModifier[SigmaString, SigmaString]):
+    """The bytes in base64."""
+
+    def modify(self, val: SigmaString) -> SigmaString:
+        """One value."""
+        return SigmaString.from_str(b64encode(_bytes(val, self.source)).decode())
+
+
+class Base64Offset(modifiers.SigmaValueModifier[SigmaString, SigmaExpansion]):
+    """What the bytes look like inside a longer base64 text, at each of the three offsets; lengths are counted in bytes."""
+
+    def modify(self, val: SigmaString) -> SigmaExpansion:
+        """Three values, any of which counts."""
+        raw = _bytes(val, self.source)
+        parts = [b64encode(b" " * i + raw)[(0, 2, 3)[i] : (None, -3, -2)[(len(raw) + i) % 3]].decode() for i in range(3)]
+        return SigmaExpansion([SigmaString.from_str(part) for part in parts])
 
 
 def install() -> None:
     """Put the mended modifiers in pySigma's registry. Safe to call twice."""
-    modifiers.modifier_mapping["windash"] = WindowsDash
-    modifiers.modifier_mapping["utf16le"] = Utf16Le
-    modifiers.reverse_modifier_mapping.update({"WindowsDash": "windash", "Utf16Le": "utf16le"})
+    ours: dict[str, type[modifiers.SigmaModifier[Any, Any]]] = {
+        "windash": WindowsDash, "wide": Wide, "utf16le": Wide, "utf16be": Utf16Be, "utf16": Utf16, "base64": Base64, "base64offset": Base64Offset,
+    }  # fmt: skip
+    modifiers.modifier_mapping.update(ours)
+    modifiers.reverse_modifier_mapping.update({found.__name__: name for name, found in ours.items()})
 
 
 def check(detection: object, path: str = "") -> list[str]:
