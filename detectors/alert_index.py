@@ -15,7 +15,8 @@ from domain import alert as alerts
 from domain import incident as incidents
 from domain import silence as quiet_times
 from domain.alert import Alert, Entity
-from domain.alert_fold import fold_all, many_objects
+from domain.alert_fold import fold_all
+from domain.memory import many_objects
 from domain.silence import Silence
 from store.base import Record, RecordStore
 
