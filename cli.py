@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from domain import i18n
-from domain.errors import SocError
+from domain.errors import NotPermitted, SocError, StoreError
 
 COMMANDS: Final[dict[str, str]] = {
     "try": "commands.trial:app",
@@ -107,6 +108,7 @@ def _hoist(argv: list[str]) -> list[str]:
 def main(argv: list[str] | None = None) -> None:
     """Entry point: turns every error into one clear message and the documented exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    _streams()
     i18n.use(_early_lang(arguments))
     try:
         code = app(args=_hoist(arguments), prog_name="soc", standalone_mode=False)
@@ -123,11 +125,37 @@ def main(argv: list[str] | None = None) -> None:
         code = 0
     except KeyboardInterrupt:
         code = 130
+    except OSError as error:
+        code = _refused(error)
     except Exception as error:  # noqa: BLE001  the last net: never a traceback
         from commands.common import internal_error
 
         code = internal_error(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _streams() -> None:
+    """UTF-8 on stdout and stderr whatever the locale; a closed one swallows what is written."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  as long as the process
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _refused(error: OSError) -> int:
+    """What the machine refused, in one line: exit 7 for rights, 6 for a full or read-only disk; anything else is internal."""
+    place = str(error.filename or "stdout")
+    if isinstance(error, PermissionError):
+        _say(NotPermitted(str(error.strerror), where=place, hint="check owner and permissions"))
+        return NotPermitted.exit_code
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
+        _say(StoreError(f"cannot be written: {error.strerror}", where=place, hint="free space, or name another place"))
+        return StoreError.exit_code
+    from commands.common import internal_error
+
+    return internal_error(error)
 
 
 def _early_lang(arguments: list[str]) -> str:

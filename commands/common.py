@@ -147,7 +147,8 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         table.add_column(Text(header), overflow="fold")
     for row in rows:
         table.add_row(*(Text(one_line("" if cell is None else str(cell), 300)) for cell in row))
-    width = None if sys.stdout.isatty() else max(120, int(os.environ.get("COLUMNS", "0") or 0))
+    columns = os.environ.get("COLUMNS", "")
+    width = None if sys.stdout.isatty() else max(120, int(columns) if columns.isdecimal() else 0)
     Console(highlight=False, width=width).print(table)
 
 
