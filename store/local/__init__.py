@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from domain.errors import StoreError
 from store.base import Coordination, EventStore, RecordStore
 from store.local import upkeep
 from store.local.db import Database
@@ -29,7 +30,13 @@ class LocalStore:
     def open(cls, path: Path) -> LocalStore:
         """Open the store in a folder, making it when absent; what crashed writers left is removed. StoreError when it cannot be opened."""
         folder = Folder(path.absolute())
-        db = Database(folder.path / CATALOG)
+        catalog = folder.path / CATALOG
+        if not (catalog.exists() and catalog.stat().st_size) and folder.holds_segments():
+            raise StoreError(
+                "the catalog is gone, but events are there; nothing was changed", where=str(catalog),
+                hint="restore the folder from a backup (docs/operations.md), or start a new store: --data DIR",
+            )  # fmt: skip
+        db = Database(catalog)
         upkeep.sweep(db, folder)
         return cls(db, folder)
 

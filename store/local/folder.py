@@ -87,6 +87,10 @@ class Folder:
                 (self.path / name).unlink(missing_ok=True)
                 (self.path / name).parent.rmdir()
 
+    def holds_segments(self) -> bool:
+        """Whether there is any segment file."""
+        return next(self.path.glob("events/*/*.parquet"), None) is not None
+
     def orphans(self) -> Iterator[tuple[Callable[[], None], list[str]]]:
         """For each writer that died: (what to call when its files are dealt with, all files it made)."""
         for name in self._marks("w-"):
