@@ -15,6 +15,8 @@ import evtx
 
 MAGIC: Final = b"ElfFile\x00"
 BATCH: Final = 20_000
+LARGEST: Final = 2**62
+"""Greater numbers come from damaged or forged records only; positions are signed 64-bit integers."""
 _NUMBER: Final = re.compile(r'"EventRecordID":"?(\d+)')
 """The number that people see; an exported file's own record numbers start anew."""
 
@@ -49,7 +51,7 @@ def records(source: str | IO[bytes], damage: Damage) -> Iterator[tuple[int, byte
         if record is None:
             continue
         found = _NUMBER.search(record["data"])
-        yield int(found[1]) if found else int(record["event_record_id"]), record["data"].encode()
+        yield min(int(found[1] if found else record["event_record_id"]), LARGEST), record["data"].encode()
 
 
 def _note(damage: Damage, error: Exception) -> None:

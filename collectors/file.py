@@ -97,8 +97,7 @@ class Files:
     def _found(self) -> list[Seen]:
         pattern = self._pattern
         if os.path.isdir(pattern):
-            paths = glob.glob("**/*", root_dir=pattern, recursive=True, include_hidden=True)
-            paths = [os.path.join(pattern, path) for path in paths]
+            paths = [os.path.join(folder, name) for folder, _, names in os.walk(pattern) for name in names]
         else:
             paths = [pattern] if os.path.exists(pattern) else glob.glob(pattern, recursive=True)
         seen = [s for s in map(look, sorted(paths)) if s is not None]

@@ -37,7 +37,7 @@ class Seen:
     """A file on the disk at the time of looking."""
 
     path: str
-    """As the pattern gave it."""
+    """As the pattern gave it; bytes that are no UTF-8 as escapes: it names the stream."""
     real: str
     """Without symbolic links."""
     device: int
@@ -60,7 +60,12 @@ def look(path: str) -> Seen | None:
         return None
     if not stat.S_ISREG(found.st_mode):  # reading a FIFO would block
         return None
-    return Seen(path, os.path.realpath(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return Seen(printable(path), os.path.realpath(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def printable(path: str) -> str:
+    """A path as text that can be stored: bytes of the name that are no UTF-8 as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def digest(data: bytes) -> tuple[int, str]:
@@ -107,8 +112,8 @@ class Tail:
     def save(self, source: str) -> Checkpoint:
         """As the store keeps it."""
         state: dict[str, object] = {
-            "path": self.path, "device": self.device, "inode": self.inode, "size": self.size, "mtime": self.mtime, "head": list(self.head),
-            "anchor": list(self.anchor), "encoding": self.style.encoding, "mark": self.style.mark.hex(),
+            "path": printable(self.path), "device": self.device, "inode": self.inode, "size": self.size, "mtime": self.mtime,
+            "head": list(self.head), "anchor": list(self.anchor), "encoding": self.style.encoding, "mark": self.style.mark.hex(),
         }  # fmt: skip
         rare = {"inside": self.inside, "hold": list(self.hold or ()), "gone": self.gone, "lost": self.lost}
         return Checkpoint(source, self.id, self.position, state | {name: value for name, value in rare.items() if value})

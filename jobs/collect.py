@@ -78,7 +78,15 @@ def evidence(paths: Sequence[str], parser: str, incident: str) -> list[Source]:
         if not whole.exists():
             raise UsageError(f"no such file or folder: {path}")
         prefix = f"incident:{incident}:" if incident else "path:"
-        out.append(Source(f"{prefix}{whole}", "file", path=str(whole), parser=parser, options={"whole": True, "incident": incident}))
+        out.append(
+            Source(
+                prefix + os.fsencode(whole).decode("utf-8", "backslashreplace"),
+                "file",
+                path=str(whole),
+                parser=parser,
+                options={"whole": True, "incident": incident},
+            )
+        )
     return out
 
 
