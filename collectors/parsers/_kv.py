@@ -141,7 +141,9 @@ def _by_bytes(records: pa.Array, rows: Ints, found: _Found) -> None:
     spaces = np.flatnonzero((view == _SPACE) & outside) + begin
     starts = np.sort(np.concatenate([spaces + 1, where[:-1]]), kind="stable")
     ends = np.sort(np.concatenate([spaces, where[1:]]), kind="stable")
-    owner = np.repeat(rows, np.diff(np.searchsorted(starts, where, side="left")))
+    token = np.searchsorted(starts, where, side="left")
+    token[-1] = len(starts)  # the last record may end with a space: an empty token at its very end
+    owner = np.repeat(rows, np.diff(token))
     starts, ends, equals, owner = _with_equals(view, begin, starts, ends, owner)
     if not len(starts):
         return

@@ -44,6 +44,14 @@ def test_a_parser_gives_one_row_for_each_record_whatever_it_holds(name: str):
     assert detect.parser_named(name).parse(payload).num_rows == len(lines)
 
 
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("tail", [" ", "  ", "\t", "=", '"', "\\", ","], ids=repr)
+def test_a_record_may_end_with_anything(name: str, tail: str):
+    """Each golden line alone, as the last record of its batch."""
+    for line in [" ", *LINES.get(name, ["a b"])]:
+        assert len(events([(line + tail).encode()], name)) == 1
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_damaged_lines_still_give_one_event_each(data: st.DataObject):
