@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,3 +140,39 @@ def import_(
     if common.OPTIONS.json:
         common.emit(vars(found))
     common.say(t("rules.imported", **vars(found)))
+
+
+@app.command()
+def explain(
+    rule: Annotated[str, typer.Argument(help="id or its beginning, words of the title, or a rule file")],
+    event: Annotated[str, typer.Argument(help="event id of the store, or a file with one event (flat JSON) or raw record")],
+    rules: _RULES = None,
+    parser: Annotated[str, typer.Option(help="parser of a raw record")] = "auto",
+) -> None:
+    """Why the rule fires on the event, or why not: each term, the value seen; exit 1 when it does not fire."""
+    from jobs import rule_explain as job
+
+    runtime = common.runtime()
+    found = job.find_rule(runtime, rule, rules or [])
+    terms = job.explain(found, job.find_event(runtime, event, parser))
+    if common.OPTIONS.json:
+        common.emit(job.to_json(found, terms))
+    else:
+        for line in [found.ref.title, *job.lines(terms)]:
+            sys.stdout.write(line + "\n")
+    raise typer.Exit(0 if all(term.holds for term in terms) else 1)
+
+
+@app.command()
+def convert(
+    file: Annotated[str, typer.Argument(help="rule file")],
+    pipeline: Annotated[str, typer.Option(help="field names: ecs_windows (Winlogbeat) or none (as the rule has them)")] = "ecs_windows",
+) -> None:
+    """The rule as an OpenSearch query string, by pySigma's own backend."""
+    from jobs import rule_explain as job
+
+    for query in job.converted(file, pipeline):
+        if common.OPTIONS.json:
+            common.emit({"query": query})
+        else:
+            sys.stdout.write(query + "\n")

@@ -21,7 +21,7 @@ _ARRIVAL = 1_794_700_800_000_000
 
 def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str], file: str) -> tuple[bool, str]:
     """Whether a rule or correlation of this file fires on the case's events, and the events as they were seen."""
-    tables = [_table(item) for item in case]
+    tables = [parsed(item) for item in case]
     correlations = second.readable(rules)
     users = second.users(rules, correlations)
     bases: dict[int, list[correlate.Hit]] = {}
@@ -54,7 +54,7 @@ def _base(  # noqa: PLR0913, PLR0917  one call in the middle of a long expressio
     return out
 
 
-def _table(item: Mapping[str, Any] | str) -> pa.Table:
+def parsed(item: Mapping[str, Any] | str) -> pa.Table:
     """One event: `raw` (with `parser`), or `fields`."""
     spec: Mapping[str, Any] = {"raw": item} if isinstance(item, str) else item
     if "fields" in spec:

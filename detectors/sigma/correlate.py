@@ -152,6 +152,7 @@ class Window:
         self.hits: deque[Hit] = deque()
         self._values: Counter[str] = Counter()
         self._rules: Counter[str] = Counter()
+        self._needed = Counter(rule.rules)
 
     def add(self, hit: Hit) -> bool:
         """Whether the condition holds at this event."""
@@ -184,7 +185,7 @@ class Window:
         return bool(numbers) and self._test(_aggregate(kind, numbers, self.rule.percentile))
 
     def _ordered(self) -> bool:
-        if not all(self._rules[r] for r in self.rule.rules):
+        if any(self._rules[r] < n for r, n in self._needed.items()):
             return False
         place = 0
         for hit in self.hits:
