@@ -170,7 +170,14 @@ class Follow:
         first, last = (datetime.fromtimestamp(trail.times[i] / 1_000_000, UTC) for i in (order[0], order[-1]))
         addresses = tuple(Entity("ip", a) for a in sorted(trail.addresses)[:20])
         related = {"address": (), "script": (Entity("file", lead.value),)}.get(lead.kind, addresses)
-        values = {"who": who, "what": lead.value, "n": len(ids), "alert": lead.alert[:8], "from": ", ".join(e.value for e in addresses[:5]), "place": lead.place}
+        values = {
+            "who": who,
+            "what": lead.value,
+            "n": len(ids),
+            "alert": lead.alert[:8],
+            "from": ", ".join(e.value for e in addresses[:5]),
+            "place": lead.place,
+        }
         name = "user.name" if lead.entities else "source.ip"
         return Finding(
             _rule(lead.kind), lead.entities or (Entity("ip", who),), first, last, len(ids), tuple(ids[:EVENTS]),

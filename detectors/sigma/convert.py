@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from sigma.backends.opensearch import OpensearchLuceneBackend
+from sigma.backends.opensearch.opensearch import OpensearchLuceneBackend
 from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
 from sigma.pipelines.elasticsearch.windows import ecs_windows

@@ -26,8 +26,8 @@ MAX_DEPTH: Final = 40
 _MAX_NODES: Final = 200_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEYS: Final = (
-    "title", "id", "name", "taxonomy", "related", "status", "description", "license", "references", "author", "date", "modified", "logsource",
-    "detection", "fields", "falsepositives", "level", "tags", "scope", "simulation", "regression_tests_path",
+    "title", "id", "name", "taxonomy", "related", "status", "description", "license", "references", "author", "date", "modified",
+    "logsource", "detection", "fields", "falsepositives", "level", "tags", "scope", "simulation", "regression_tests_path",
 )  # fmt: skip
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

@@ -70,7 +70,7 @@ class Utf16(_Encoder):
     mark = b"\xff\xfe"
 
 
-def _bytes(val: SigmaString, source: Any) -> bytes:  # noqa: ANN401  pySigma's rule location
+def _bytes(val: SigmaString, source: Any) -> bytes:
     if isinstance(val, Encoded) and val.encoded:
         return val.encoded
     if val.contains_special():
@@ -99,7 +99,8 @@ class Base64Offset(modifiers.SigmaValueModifier[SigmaString, SigmaExpansion]):
 def install() -> None:
     """Put the mended modifiers in pySigma's registry. Safe to call twice."""
     ours: dict[str, type[modifiers.SigmaModifier[Any, Any]]] = {
-        "windash": WindowsDash, "wide": Wide, "utf16le": Wide, "utf16be": Utf16Be, "utf16": Utf16, "base64": Base64, "base64offset": Base64Offset,
+        "windash": WindowsDash, "wide": Wide, "utf16le": Wide, "utf16be": Utf16Be, "utf16": Utf16,
+        "base64": Base64, "base64offset": Base64Offset,
     }  # fmt: skip
     modifiers.modifier_mapping.update(ours)
     modifiers.reverse_modifier_mapping.update({found.__name__: name for name, found in ours.items()})

@@ -87,7 +87,9 @@ def test_the_addresses_from_which_a_taken_account_was_used_are_followed_too() ->
 
 
 def test_what_the_user_who_hid_traces_did_before_on_that_computer() -> None:
-    cleared = replace(ALERT, rule=replace(RULE, tags=("attack.t1070.001",)), entities=(Entity("host", "srv1"), Entity("user", "qt")), related=())
+    cleared = replace(
+        ALERT, rule=replace(RULE, tags=("attack.t1070.001",)), entities=(Entity("host", "srv1"), Entity("user", "qt")), related=()
+    )
     found = leads([cleared], at(1000))
     assert [(lead.kind, lead.value, lead.place) for lead in found] == [("session", "qt", "srv1")]
     past = chunk([

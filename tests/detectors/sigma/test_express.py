@@ -52,10 +52,14 @@ def answer(selection: str, event: dict[str, Any], condition: str = "s") -> objec
         pytest.param("{f|windash|contains: ' \u2014enc'}", {"f": "p /enc"}, True, id="windash: em dash in the rule"),
         pytest.param("{f|base64offset|contains: 'http'}", {"f": "xxaHR0cxx"}, True, id="base64offset"),
         pytest.param("{f|base64offset|contains: 'đỗ'}", {"f": b64encode("xđỗy".encode()).decode()}, True, id="base64offset counts bytes"),
-        pytest.param("{f|wide|base64offset|contains: 'đỗ'}", {"f": b64encode("xxđỗy".encode("utf-16-le")).decode()}, True, id="wide, not only ASCII"),
+        pytest.param(
+            "{f|wide|base64offset|contains: 'đỗ'}", {"f": b64encode("xxđỗy".encode("utf-16-le")).decode()}, True, id="wide, not only ASCII"
+        ),
         pytest.param("{f|utf16le|base64: 'cmd'}", {"f": b64encode("cmd".encode("utf-16-le")).decode()}, True, id="utf16le"),
         pytest.param("{f|utf16be|base64: 'cmd'}", {"f": b64encode("cmd".encode("utf-16-be")).decode()}, True, id="utf16be"),
-        pytest.param("{f|utf16|base64: 'cmd'}", {"f": b64encode(b"\xff\xfe" + "cmd".encode("utf-16-le")).decode()}, True, id="utf16 has a mark"),
+        pytest.param(
+            "{f|utf16|base64: 'cmd'}", {"f": b64encode(b"\xff\xfe" + "cmd".encode("utf-16-le")).decode()}, True, id="utf16 has a mark"
+        ),
         pytest.param("{f|re: 'a\\sb'}", {"f": "a\x0bb"}, True, id="white space in a regex holds the vertical tab"),
         pytest.param("{f|re|i: 'AB'}", {"f": "xab"}, True, id="regex flag"),
         pytest.param("{f|cidr: '10.0.0.0/8'}", {"f": "::ffff:10.1.1.1"}, True, id="cidr mapped"),
