@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, Final
 
 import numpy as np
@@ -230,8 +231,8 @@ def episodes(rule: Correlation, hits: Iterable[Hit]) -> list[Episode]:
             open_[key] = episode
             out.append(episode)
         else:
-            known = {(h.at, h.order) for h in episode.events[-len(window.hits) :]}
-            episode.events += [h for h in window.hits if (h.at, h.order) not in known and h.at >= episode.start]
+            newer = takewhile(episode.events[-1].__lt__, reversed(window.hits))
+            episode.events += reversed(list(newer))
             episode.last = hit.at
         episode.fired.append(hit)
     return out
