@@ -70,7 +70,7 @@ def listed(found: Sequence[Incident], now: datetime, form: str) -> None:
 
 def _row(i: Incident, now: datetime) -> tuple[object, ...]:
     running = [d for d in duties.due(i, now) if d.state != "done" and d.started] if i.is_open else []
-    due = f"{running[0].id} {left(running[0])}" if running else ""
+    due = f"{t(f'duties.{running[0].id}')}: {left(running[0])}" if running else ""
     title = f"[{t('incident.exercise')}] {i.title}" if i.exercise else i.title
     return i.id, i.level or "?", show_local(i.t0), title, t(f"incident.status_{i.status}"), len(i.alerts), due
 
