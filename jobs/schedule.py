@@ -107,11 +107,13 @@ def _first(times: Iterator[datetime]) -> datetime | None:
 def claim(coordination: Coordination, name: str, due: datetime, now: datetime, limit: float) -> bool:
     """Take the run that is due; False when it was taken already, or the run before it still goes on.
 
-    A store without history owes nothing that was due more than an hour ago.
+    A store without history owes nothing that was due more than an hour ago. A run that was taken more than an hour from now was taken
+    by a clock that ran ahead: it does not count, or the job would rest until then.
     """
     key, stamp = f"job.{name}", int(due.timestamp())
     taken = coordination.cursor(key)
-    if taken >= stamp or not coordination.lease(key, holder(), limit + 60, now):
+    ahead = taken > (now + timedelta(hours=1)).timestamp()
+    if (taken >= stamp and not ahead) or not coordination.lease(key, holder(), limit + 60, now):
         return False
     if coordination.commit_scan(key, taken, stamp, [], now, coordination.state(key)) and (taken or now - due < timedelta(hours=1)):
         return True

@@ -234,7 +234,10 @@ class Coordination(Protocol):
     """Who does what: leases and cursors."""
 
     def lease(self, name: str, holder: str, seconds: float, now: datetime) -> bool:
-        """Take or renew; False while somebody else holds it."""
+        """Take or renew; False while somebody else holds it.
+
+        A lease that ends later than an hour (or twice `seconds`) from now was taken by a clock that ran ahead: it is void.
+        """
 
     def release(self, name: str, holder: str) -> None:
         """Give back what `holder` holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 import orjson
 
@@ -59,6 +60,10 @@ class LocalRecords:
             after = rows[-1][-1]
 
 
+AHEAD: Final = timedelta(hours=1)
+"""Clocks of machines that share a store differ by less."""
+
+
 class LocalCoordination:
     """The Coordination of the embedded engine."""
 
@@ -66,14 +71,15 @@ class LocalCoordination:
         self._db = db
 
     def lease(self, name: str, holder: str, seconds: float, now: datetime) -> bool:
-        """Take or renew; False while somebody else holds it."""
+        """Take or renew; False while somebody else holds it. One of a clock that ran ahead is void."""
         until = micros(now + timedelta(seconds=seconds))
+        absurd = micros(now + max(timedelta(seconds=2 * seconds), AHEAD))
         with self._db.write() as tx:
             return bool(
                 tx.execute(
                     "INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until"
-                    " WHERE leases.holder = excluded.holder OR leases.until <= ?",
-                    (name, holder, until, micros(now)),
+                    " WHERE leases.holder = excluded.holder OR leases.until <= ? OR leases.until > ?",
+                    (name, holder, until, micros(now), absurd),
                 ).rowcount
             )
 

@@ -71,6 +71,18 @@ def test_a_run_is_claimed_once_and_missed_runs_count_as_one(tmp_store: Store) ->
     assert [run.code for run in schedule.history(work, "scan")] == [0, 1]
 
 
+def test_a_clock_that_ran_ahead_does_not_stop_the_schedule(tmp_store: Store) -> None:
+    work = tmp_store.coordination
+    wrong = NOW + timedelta(days=3000)
+    for now in (NOW, wrong, NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)):
+        due = schedule.due_at("* * * * *", now)
+        assert due is not None
+        assert schedule.claim(work, "scan", due, now, 60)
+        assert not schedule.claim(work, "scan", due, now, 60)
+        if now != wrong:  # it was killed
+            schedule.finish(work, "scan", schedule.Ran(due.isoformat(), now.isoformat(), 0.5, 0), now)
+
+
 def test_a_new_store_owes_nothing_that_is_long_past(tmp_store: Store) -> None:
     due = schedule.due_at("0 7 * * 1", NOW)
     assert due is not None

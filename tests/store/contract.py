@@ -294,6 +294,14 @@ def test_leases(store):
     assert take("scan", "one", 60, T0 + timedelta(seconds=120))
 
 
+def test_a_lease_of_a_clock_that_ran_ahead_blocks_nobody(store):
+    take = store.coordination.lease
+    assert take("collect:fw", "killed", 60, T0 + timedelta(days=900))
+    assert take("collect:fw", "two", 60, T0)
+    assert not take("collect:fw", "three", 60, T0 + timedelta(seconds=59))
+    assert not take("collect:fw", "three", 60, T0 - timedelta(minutes=30))
+
+
 def test_a_scan_is_committed_once(store):
     commit = store.coordination.commit_scan
     assert commit("sigma", 0, 10, [new("alert", "a")], T0, {"buffer": [1]})
