@@ -82,6 +82,8 @@ def instant(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"not an ISO 8601 time: {one_line(text, 60)}", hint="2026-11-24T08:15:00+07:00") from None
+    if not 1970 < at.year < 2200:
+        raise UsageError(f"not a time of a log: {one_line(text, 60)}", hint="between 1971 and 2199")
     return (at if at.tzinfo else at.replace(tzinfo=LOCAL)).astimezone(UTC)
 
 

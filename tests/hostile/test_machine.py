@@ -55,3 +55,9 @@ def test_a_store_that_lost_its_catalog_is_refused_and_kept(tmp_path: Path, soc: 
         open_store(f"file:{tmp_path / 'data'}", {})
     assert soc("alerts", "list", "--data", "data").returncode == 6
     assert len(list((tmp_path / "data").glob("events/*/*.parquet"))) == 1
+
+
+@pytest.mark.parametrize("now", ["0001-01-01", "1970-01-01T00:00:00Z", "2200-01-01", "9999-12-31T23:59:59+00:00"])
+def test_a_clock_out_of_this_world_is_refused(soc_here: Soc, now: str) -> None:
+    done = soc_here("scan", "--now", now)
+    assert (done.returncode, done.stderr) == (2, f"soc: not a time of a log: {now}\n  → between 1971 and 2199\n")
