@@ -139,9 +139,10 @@ class Files:
         if not self.settings.record_start:
             return None
         try:
-            return re2.compile(self.settings.record_start.encode()).match
+            begins: Starts = re2.compile(self.settings.record_start.encode()).match
         except re2.error as error:
             raise ConfigError(f"record_start is no regular expression: {error}", where=self.settings.id) from None
+        return begins
 
     def _gone(self, missing: Sequence[Tail], checkpoints: Sequence[Checkpoint], now: datetime) -> Iterator[RawBatch]:
         """Remember since when a stream has no file; say once what of it was never read; forget it at last.

@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from collectors.rfc6587 import TRAILER, Framer
-from collectors.spool import WINDOW, Writer
+from collectors.spool_writer import WINDOW, Writer
 from domain.clock import Clock
 from domain.errors import ConfigError, SourceError
 
@@ -29,6 +29,9 @@ BLOCK: Final = 256 << 10
 BURST: Final = 2_000
 """Datagrams read before other sockets get their turn."""
 WAIT: Final = 0.2
+_RESET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER: should we die, the sender sees a reset, not the orderly close that acknowledges."""
+_ORDERLY: Final = struct.pack("ii", 0, 0)
 _MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, SK_MEMINFO_DROPS of linux/sock_diag.h
 
 
@@ -152,6 +155,7 @@ class Port:
                 return
             connection.setblocking(False)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.connections[connection] = made = _Connection(self, connection, _peer(address))
             if not self.paused:
                 self.loop.register(connection, made.read)
@@ -181,7 +185,9 @@ class Port:
     def acknowledge(self) -> None:
         """Close connections whose records are all synced."""
         while self.ended and self.ended[0][0] <= self.spool.synced:
-            self.ended.popleft()[1].close()
+            connection = self.ended.popleft()[1]
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ORDERLY)
+            connection.close()
 
     def close(self) -> None:
         """Take what has arrived, sync, close."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from collectors import spool
-from collectors.spool import PAUSE, WINDOW
+from collectors.spool_writer import PAUSE, WINDOW
 from collectors.syslog import BLOCK, Listener
 from domain.errors import StoreError
 from jobs.collect import Leases, Outcome, configured, one, place
