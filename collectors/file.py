@@ -236,7 +236,7 @@ class _Reading:
             tail.hold = None
         elif tail.hold is None or tail.hold[0] != end:
             tail.hold = (end, _micros(self.now))
-        if self.content.broken and rest == 0:
+        if self.content.broken:
             _LOG.warning("%s: %s cannot be unpacked to its end: %s", self.source.settings.id, tail.path, self.content.broken)
 
 

@@ -152,16 +152,17 @@ class Match:
 def match(tails: Sequence[Tail], found: Sequence[Seen]) -> Match:
     """Bind streams to files; files that belong to none begin new ones. Moved when the files change meanwhile."""
     out = Match()
-    free = {seen.key: seen for seen in found}
+    free = {seen.key: seen for seen in found if seen.size}
+    begun, unread = [t for t in tails if t.position], {t.key: t for t in tails if not t.position}
     left = []
-    for tail in sorted(tails, key=lambda t: (bool(t.gone), -t.position)):
+    for tail in sorted(begun, key=lambda t: (bool(t.gone), -t.position)):
         seen = free.get(tail.key) or _in_place(tail)
         if seen is not None and _same_file(tail, seen):
             free.pop(seen.key, None)
             out.bound.append((tail, seen))
         else:
             left.append(tail)
-    beside = _beside([tail for tail in left if not tail.gone], {seen.key for _, seen in out.bound} | set(free))
+    beside = _beside([tail for tail in (*left, *unread.values()) if not tail.gone], {seen.key for _, seen in out.bound} | set(free))
     for tail in left:
         seen = _successor(tail, [*free.values(), *beside.values()])
         if seen is None:
@@ -170,11 +171,14 @@ def match(tails: Sequence[Tail], found: Sequence[Seen]) -> Match:
             free.pop(seen.key, None)
             beside.pop(seen.key, None)
             out.bound.append((tail, seen))
+    out.bound += [(unread.pop(key), seen) for key, seen in beside.items() if key in unread]
     fresh = [seen for seen in free.values() if not any(_copy(seen, tail, origin) for tail, origin in out.bound)]
     names = [tail.id for tail in tails]
     for seen in sorted(fresh, key=lambda s: (s.mtime, s.path)):
-        names.append(_name(seen.path, names))
-        out.bound.append((Tail(names[-1]), seen))
+        tail = unread.pop(seen.key) if seen.key in unread else Tail(_name(seen.path, names))
+        names.append(tail.id)
+        out.bound.append((tail, seen))
+    out.missing += unread.values()
     return out
 
 
@@ -201,8 +205,6 @@ def _in_place(tail: Tail) -> Seen | None:
 
 def _same_file(tail: Tail, seen: Seen) -> bool:
     """Whether a file with the stream's inode still is the stream's file; one that may not be read now counts as such."""
-    if tail.gone and not tail.position:
-        return False
     return (tail.size, tail.mtime) == (seen.size, seen.mtime) or _continues(tail, seen, unreadable=True)
 
 
@@ -234,8 +236,6 @@ def _beside(lost: Sequence[Tail], known: set[tuple[int, int]]) -> dict[tuple[int
 
 def _successor(tail: Tail, candidates: Iterable[Seen]) -> Seen | None:
     """The file that continues a stream which lost its own: the same inode, else one of the same family of names."""
-    if not tail.position:
-        return next((seen for seen in candidates if seen.key == tail.key and not tail.gone), None)
     kin = [s for s in candidates if s.key == tail.key or family(s.path) in (family(tail.path), family(path_of(tail.id)))]
     kin.sort(key=lambda s: (s.key != tail.key, bool(_PACKED.search(s.path))))
     return next((seen for seen in kin if _continues(tail, seen)), None)
@@ -264,8 +264,10 @@ def _copy(seen: Seen, tail: Tail, origin: Seen) -> bool:
 
 
 def _same(copy: Content, original: Content) -> bool:
-    """One is a beginning of the other, as far as first and last KiB tell."""
-    if not (first := copy.read(0, SPAN)) or not original.read(0, SPAN).startswith(first):
+    """The copy is a beginning of the original, as far as first and last KiB tell; a compressed one may have nothing to show yet."""
+    if not (first := copy.read(0, SPAN)):
+        return bool(copy.packing)
+    if not original.read(0, SPAN).startswith(first):
         return False
     length = copy.length()
     start = max(0, length - SPAN)
