@@ -65,6 +65,9 @@ def files(path: Path) -> Iterator[tuple[Path, str]]:
 
 def batches(path: Path, label: str, arrival: int, tell: Callable[[Problem], None], parser: str = "auto") -> Iterator[RawBatch]:
     """All records of one file as batches whose `source` is the label (`archive!member` inside archives). `arrival` in microseconds."""
+    if path.exists() and not path.is_file():  # a FIFO would block, a device never ends
+        tell(Problem(label, "not a regular file"))
+        return
     try:
         with path.open("rb") as raw:
             yield from _open(raw, label, _Context(arrival, tell, parser))

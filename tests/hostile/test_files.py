@@ -71,3 +71,11 @@ def test_a_folder_that_links_to_its_parent_is_read_once(soc_here: Soc, tmp_path:
     assert soc_here("collect", "once", "--path", str(logs), "--data", "data").returncode == 0
     (source,) = json.loads(soc_here("collect", "status", "--data", "data", "--json").stdout)["sources"]
     assert source["stored"] == 1
+
+
+@pytest.mark.parametrize("command", ["parse", "hunt", "try"])
+def test_what_is_no_file_is_not_waited_for(soc: Soc, tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "pipe.log")
+    done = soc(command, str(tmp_path / "pipe.log"))
+    assert "pipe.log: no" in done.stderr
+    assert "Traceback" not in done.stderr
