@@ -124,7 +124,8 @@ def _commit(runtime: Runtime, name: str, span: tuple[int, int], scanned: Any, no
 
     store = runtime.store
     for attempt in range(_TRIES):
-        triaged = triage(scanned.findings, AlertIndex.load(store.records), now)
+        known = AlertIndex.load(store.records) if scanned.findings else AlertIndex()  # long lists take seconds to read
+        triaged = triage(scanned.findings, known, now)
         try:
             if not store.coordination.commit_scan(name, *span, triaged.records, now, scanned.state, triaged.expect):
                 return False
