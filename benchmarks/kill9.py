@@ -115,9 +115,9 @@ def start(folder: Path, fault: str = "") -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SOC_")} | {"SOC_LANG": "en", "SOC_STATE": str(folder)}
     if fault:
         environment["SOC_FAULT"] = fault
-    log = (folder / "run.log").open("ab")
     words = [sys.executable, str(ROOT / "cli.py"), "collect", "run"]
-    return subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    with (folder / "run.log").open("ab") as log:
+        return subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
-import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -21,16 +18,13 @@ from domain.errors import ConfigError, ConflictError, SourceError, UsageError
 from domain.raw import Checkpoint, RawBatch
 from jobs.config import Source
 from jobs.deliver import Pending
+from jobs.leases import Leases
 from jobs.runtime import Runtime
 
-LEASE: Final = 60.0
-"""Seconds for which a source is ours; renewed before every delivery."""
 ROWS: Final = 200_000
 """Records of a delivery, about."""
 BATCHES: Final = 500
 """Batches of a delivery at most (many small files)."""
-HOLDER: Final = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-"""This process, among those that share a store."""
 
 
 @dataclass
@@ -116,32 +110,6 @@ def place(runtime: Runtime) -> Place:
     return Place(runtime.config.root, runtime.state_dir / "spool", runtime.clock)
 
 
-class Leases:
-    """The sources that this process may collect. Renewed while it works on them, so that a process that died blocks nobody for long."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._held: dict[str, float] = {}
-
-    def take(self, source: Source) -> bool:
-        """Whether the source is ours for the next half minute at least."""
-        name = _lease_name(source)
-        if self._held.get(name, 0.0) - time.monotonic() > LEASE / 2:
-            return True
-        begun = time.monotonic()
-        if not self._runtime.store.coordination.lease(name, HOLDER, LEASE, self._runtime.clock.now()):
-            self._held.pop(name, None)
-            return False
-        self._held[name] = begun + LEASE
-        return True
-
-    def release(self) -> None:
-        """Give all back."""
-        for name in self._held:
-            self._runtime.store.coordination.release(name, HOLDER)
-        self._held.clear()
-
-
 def collect(runtime: Runtime, sources: Sequence[Source], tell: Callable[[Outcome], None] | None = None) -> list[Outcome]:
     """Collect each source to its present end. A source that fails is told and does not stop the others; StoreError stops all."""
     out, leases = [], Leases(runtime)
@@ -178,11 +146,6 @@ def one(runtime: Runtime, source: Source, leases: Leases, most: int = 0) -> Outc
     except ConflictError:
         outcome.busy = True
     return outcome
-
-
-def _lease_name(source: Source) -> str:
-    """Spools belong to a machine, everything else to whoever comes first."""
-    return f"collect:{source.id}@{platform.node()}" if source.listen else f"collect:{source.id}"
 
 
 def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> Iterator[Pending]:

@@ -10,8 +10,9 @@ from collectors import spool
 from collectors.spool_writer import PAUSE, WINDOW
 from collectors.syslog import BLOCK, Listener
 from domain.errors import StoreError
-from jobs.collect import Leases, Outcome, configured, one, place
+from jobs.collect import Outcome, configured, one, place
 from jobs.config import Source
+from jobs.leases import Leases
 from jobs.receive import Receivers
 from jobs.runtime import Runtime
 

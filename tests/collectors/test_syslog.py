@@ -18,7 +18,7 @@ from collectors.spool import RECORD, REFUSED
 from collectors.spooled import waiting
 from collectors.syslog import Listener, Loop, Port, kernel_drops, opened
 from domain.errors import ConfigError, SourceError
-from jobs.receive import Receivers
+from jobs.receive import Receivers, serve
 from tests.collectors.following import Clock, lines
 
 MIXED = b"<34>one\n7 <34>two<34>three\r\n<34>four\0\n11 <34>fi\nve\0\n\n<34>six\0<34>seven\n2026-11-24 08:15 <x> plain\n12 no octets\n<34>last"
@@ -61,7 +61,7 @@ def test_addresses_that_are_none(listen: str, text: str) -> None:
 
 
 def test_a_port_in_use() -> None:
-    with opened("tcp://[::1]:0") as first, pytest.raises(SourceError, match="cannot listen on tcp://.*: Address already in use"):
+    with opened("tcp://[::1]:0") as first, pytest.raises(SourceError, match=r"cannot listen on tcp://.*: Address already in use"):
         opened(f"tcp://[::1]:{first.getsockname()[1]}")
 
 
@@ -134,8 +134,6 @@ def test_a_killed_receiver_resets_what_it_has_not_synced(tmp_path: Path, port: i
     monkeypatch.setenv("SOC_FAULT", "spool-write")
     context = multiprocessing.get_context("spawn")
     listener = Listener("tcp", f"tcp://[::]:{port}", spool.folder(tmp_path, "tcp"))
-    from jobs.receive import serve  # noqa: PLC0415
-
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=([listener], theirs))
     process.start()
