@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections import Counter
@@ -171,14 +171,19 @@ def test_named_files_bring_only_what_is_new(runtime: Runtime, tmp_path: Path) ->
 
 
 def test_event_logs_that_grow(runtime: Runtime, shared_data: Path) -> None:
-    samples = sorted((shared_data / "evtx").rglob("*.evtx"), key=lambda path: path.stat().st_size)
-    if not samples:
-        pytest.skip("no EVTX samples")
-    shutil.copyfile(samples[len(samples) // 2], runtime.config.root / "logs" / "a.log.evtx")
+    packed = shared_data / "evtx" / "attack-samples-dev.tar.xz"
+    if not packed.exists():
+        pytest.skip(f"not here: {packed}")
+    target = runtime.config.root / "logs" / "a.log.evtx"
+    with tarfile.open(packed) as archive:
+        sample = next(m for m in archive if m.name.endswith(".evtx") and m.size < 200_000)
+        content = archive.extractfile(sample)
+        assert content is not None
+        target.write_bytes(content.read())
     (first,) = collect(runtime, configured(runtime))
     assert first.stored > 0
     assert [o.stored for o in collect(runtime, configured(runtime))] == [0]
-    (runtime.config.root / "logs" / "a.log.evtx").touch()
+    target.touch()
     assert [o.stored for o in collect(runtime, configured(runtime))] == [0]
     assert ledger(runtime).stored == first.stored
 
