@@ -74,9 +74,8 @@ def _collect(groups: dict[str, list[Login]], logins: Iterable[Login]) -> list[st
     """Add the attempts to the groups of their source and user; the keys that grew, sorted."""
     touched: set[str] = set()
     for login in logins:
-        keys = [f"ip:{login.source}" if login.source else f"host:{login.host}"]
-        if login.user:
-            keys.append(f"user:{login.user}")
+        where = ("ip", login.source) if login.source else ("host", login.host)
+        keys = [f"{kind}:{name}" for kind, name in (where, ("user", login.user)) if name]
         for key in keys:
             groups.setdefault(key, []).append(login)
         touched.update(keys)

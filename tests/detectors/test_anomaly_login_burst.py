@@ -193,3 +193,8 @@ def test_one_scan_or_many_give_the_same_alerts(items: list[tuple[int, str, str, 
         return {a.id: (a.rule.id, a.entities, frozenset(a.events), a.first, a.last) for a in book.index().alerts.values()}
 
     assert essence(whole) == essence(parts)
+
+
+def test_attempts_without_address_and_machine_belong_to_their_user_only() -> None:
+    events = [{k: v for k, v in login(i * 20, "", f"user{i}").items() if k not in {"source.ip", "host.name"}} for i in range(41)]
+    assert scan(events).findings == []
