@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from collectors import SOURCES, faults
 from collectors.base import Collector
 from collectors.file import Files
 from domain.clock import Clock
-from domain.errors import ConfigError, ConflictError, SourceError, UsageError
+from domain.errors import ConfigError, ConflictError, SocError, SourceError, UsageError
 from domain.raw import Checkpoint, RawBatch
 from jobs.config import Source
 from jobs.deliver import Pending
@@ -125,7 +126,7 @@ def collect(runtime: Runtime, sources: Sequence[Source], tell: Callable[[Outcome
 
 
 def one(runtime: Runtime, source: Source, leases: Leases, most: int = 0) -> Outcome:
-    """Collect one source, at most `most` deliveries (0 = to its present end)."""
+    """Collect one source, at most `most` deliveries (0 = to its present end). A defect met on the way fails this source only."""
     outcome = Outcome(source.id)
     if not leases.take(source):
         outcome.busy = True
@@ -145,6 +146,11 @@ def one(runtime: Runtime, source: Source, leases: Leases, most: int = 0) -> Outc
         outcome.error = str(error)
     except ConflictError:
         outcome.busy = True
+    except (SocError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  told; the other sources go on
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        outcome.error = f"internal error: {type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
     return outcome
 
 

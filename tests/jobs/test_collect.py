@@ -77,6 +77,21 @@ def test_a_source_that_fails_stops_no_other(runtime: Runtime) -> None:
     assert (web.stored, web.error) == (5, "")
 
 
+def test_a_defect_met_at_one_source_stops_no_other(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(runtime.config.root / "logs" / "a.log", text(0, 5))
+    real = job.collector
+
+    def broken(here: Runtime, source: Source) -> object:
+        if source.id == "odd":
+            raise IndexError("list index out of range")
+        return real(here, source)
+
+    monkeypatch.setattr(job, "collector", broken)
+    odd, web = collect(runtime, [Source("odd", "file", path="logs/*.log"), *configured(runtime)])
+    assert odd.error.startswith("internal error: IndexError: list index out of range (test_collect.py:")
+    assert (web.stored, web.error) == (5, "")
+
+
 def test_refused_lines_are_replayed(runtime: Runtime) -> None:
     long = b"L" * (2 << 20)
     append(runtime.config.root / "logs" / "a.log", b"one\n" + long + b"\ntwo\n")
@@ -107,7 +122,7 @@ def test_two_collectors_at_once_store_once(runtime: Runtime, monkeypatch: pytest
     source = configured(runtime)[0]
     paused, there = Leases(runtime), Leases(other, "another machine")
     append_to_store = runtime.store.events.append
-    outcomes = []
+    outcomes: list[job.Outcome] = []
 
     def slow(delivery: object) -> int:  # between the lease and the commit, its lease runs out and another collector does the work
         if not outcomes:
@@ -224,13 +239,25 @@ def test_killed_at_named_points(runtime: Runtime, tmp_path: Path, soc: Soc, poin
 
 def test_commands(tmp_path: Path, soc: Soc) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "soc.toml").write_text('[[source]]\nid = "web"\ntype = "file"\npath = "logs/*.log"\nexpect_every = "5m"\n', encoding="utf-8")
+    (tmp_path / "soc.toml").write_text(
+        '[[source]]\nid = "web"\ntype = "file"\npath = "logs/*.log"\nexpect_every = "5m"\n', encoding="utf-8"
+    )
     append(tmp_path / "logs" / "a.log", text(0, 3))
     done = soc("collect", "once", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["sources"][0]["stored"] == 3
     found = json.loads(soc("collect", "status", "--json").stdout)["sources"]
-    assert set(found[0]) >= {"received", "stored", "unparsed", "rejected", "duplicates", "spooled", "position", "lag_seconds", "dropped_by_kernel"}
+    assert set(found[0]) >= {
+        "received",
+        "stored",
+        "unparsed",
+        "rejected",
+        "duplicates",
+        "spooled",
+        "position",
+        "lag_seconds",
+        "dropped_by_kernel",
+    }
     assert found[0]["position"] == {f"{tmp_path}/logs/a.log#1": len(text(0, 3))}
     assert "web" in soc("collect", "status").stdout
     assert json.loads(soc("collect", "sources", "--json").stdout)[0]["silent"] is False
