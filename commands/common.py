@@ -120,13 +120,12 @@ def say(text: str) -> None:
 
 
 def show(headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "table", keys: Sequence[str] = ()) -> None:
-    """Rows as a table (terminal), JSON lines or CSV; log text is made harmless for each.
+    """Rows as a table (terminal), one JSON array or CSV; log text is made harmless for each.
 
     `keys`: the names in JSON where headers are translated.
     """
     if OPTIONS.json or form == "json":
-        for row in rows:
-            emit(dict(zip(keys or headers, row, strict=True)))
+        emit([dict(zip(keys or headers, row, strict=True)) for row in rows])
     elif form == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(headers)

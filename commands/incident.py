@@ -168,11 +168,11 @@ def evidence(
     if not files:
         look.evidence_table(respond.get(job, incident).evidence, form)
         return
-    for item in respond_evidence.add(job, incident, files, note):
-        if OPTIONS.json:
-            emit(respond_evidence.evidence_json(item))
-        else:
-            say(t("incident.kept", name=item.name, sha256=item.sha256))
+    kept = respond_evidence.add(job, incident, files, note)
+    if OPTIONS.json:
+        emit([respond_evidence.evidence_json(item) for item in kept])
+    for item in kept:
+        say(t("incident.kept", name=item.name, sha256=item.sha256))
 
 
 @app.command(help=t("incident.help_timeline"))
@@ -194,8 +194,7 @@ def deadlines(
     found = [respond.get(job, incident)] if incident else respond.incidents(job)
     now = job.clock.now()
     if OPTIONS.json or form == "json":
-        for row in (row for i in found for row in look.duty_objects(i, now)):
-            emit(row)
+        emit([row for i in found for row in look.duty_objects(i, now)])
         return
     rows = [row for i in found for row in look.duty_rows(i, now)]
     show(look.headers("incident", "duty", "status", "due", "left", "to", "source"), rows, form)

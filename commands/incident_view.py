@@ -61,8 +61,7 @@ def duty_objects(incident: Incident, now: datetime) -> list[dict[str, object]]:
 def listed(found: Sequence[Incident], now: datetime, form: str) -> None:
     """The list, with the clock that runs out first."""
     if OPTIONS.json or form == "json":
-        for incident in found:
-            emit(evidence.to_json(incident, now))
+        emit([evidence.to_json(incident, now) for incident in found])
         return
     names = ("id", "level", "t0", "title", "status", "alerts", "next_due")
     show(headers(*names), [_row(i, now) for i in found], form)
@@ -103,8 +102,7 @@ def detail(incident: Incident, now: datetime, runs: Iterable[str], fitting: Iter
 def evidence_table(items: Sequence[Evidence], form: str) -> None:
     """What is kept."""
     if OPTIONS.json or form == "json":
-        for item in items:
-            emit(evidence.evidence_json(item))
+        emit([evidence.evidence_json(item) for item in items])
     else:
         rows = [(e.name, e.size, e.sha256, show_local(e.taken_at), e.taken_by, e.note) for e in items]
         show(headers("file", "size", "sha256", "at", "actor", "note"), rows, form)

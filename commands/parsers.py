@@ -27,7 +27,7 @@ def parsers(
         return
     if detect is None:
         names = [*PARSERS, "plain"]
-        show([t("parse.parser"), t("parse.reads")], [(name, t(f"parse.about_{name}")) for name in names], form)
+        show([t("parse.parser"), t("parse.reads")], [(name, t(f"parse.about_{name}")) for name in names], form, ("parser", "reads"))
     elif OPTIONS.json or form == "json":
         _each(detect)
     else:
@@ -64,4 +64,8 @@ def propose(
     if not found:
         say(t("parse.all_known"))
     rows = [(d.count, d.first, d.pattern, d.example) for d in found]
-    show([t("parse.records"), t("parse.first"), t("parse.pattern"), t("parse.example")], rows)
+    show(
+        [t("parse.records"), t("parse.first"), t("parse.pattern"), t("parse.example")],
+        rows,
+        keys=("records", "first", "pattern", "example"),
+    )

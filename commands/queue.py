@@ -31,8 +31,7 @@ def queue(
         emit({"items": [item_json(i) for i in found.items], "more": found.more, "folded": found.folded, "silenced": found.silenced})
         return
     if form == "json":
-        for item in found.items:
-            emit(item_json(item))
+        emit([item_json(item) for item in found.items])
         return
     if form == "table":
         sys.stdout.writelines(f"{one_line(line)}\n" for line in _text(found.items))

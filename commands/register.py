@@ -70,6 +70,9 @@ def who(
     asset, unit = registers.asset_of(key, moment), registers.unit_of(key, moment)
     row = (key, asset.id if asset else None, asset.name if asset else None, unit.code if unit else None, unit.name if unit else None)
     keys = ("key", "asset", "asset_name", "unit", "unit_name")
-    show([t(f"register.col_{name}") for name in keys], [row], keys=keys)
+    if OPTIONS.json:
+        emit(dict(zip(keys, row, strict=True)))
+    else:
+        show([t(f"register.col_{name}") for name in keys], [row])
     if asset is None and unit is None:
         raise typer.Exit(1)

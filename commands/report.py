@@ -56,8 +56,7 @@ def _list(form: str) -> None:
     from jobs.report import kinds
 
     if OPTIONS.json or form == "json":
-        for kind in kinds():
-            emit({"kind": kind.name, "subject": kind.subject, "built": bool(kind.module)})
+        emit([{"kind": kind.name, "subject": kind.subject, "built": bool(kind.module)} for kind in kinds()])
         return
     headers = [t("report.kind"), t("report.about"), t("report.built"), t("report.what")]
     rows = []

@@ -6,7 +6,7 @@ import gzip
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -27,10 +27,10 @@ def _load(rules: list[str] | None) -> Any:
 
 
 def _headers() -> list[str]:
-    return [t(f"rules.{key}") for key in ("status", "level", "title", "id", "file", "reason")] if not common.OPTIONS.json else _KEYS
+    return [t(f"rules.{key}") for key in _KEYS]
 
 
-_KEYS = ["status", "level", "title", "id", "file", "reason"]
+_KEYS: Final = ("status", "level", "title", "id", "file", "reason")
 
 
 def _rows(states: Any, limit: int) -> list[list[str]]:
@@ -44,7 +44,7 @@ def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
     from jobs import rules as job
 
     states = job.listing(_load(rules))
-    common.show(_headers(), _rows(states, limit), form)
+    common.show(_headers(), _rows(states, limit), form, _KEYS)
     _count(states)
 
 
@@ -55,7 +55,7 @@ def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
 
     states = job.check(_load(rules), common.runtime().store.events.coverage())
     states.sort(key=lambda s: (s.status, s.title))
-    common.show(_headers(), _rows(states, limit), form)
+    common.show(_headers(), _rows(states, limit), form, _KEYS)
     _count(states)
 
 
@@ -68,12 +68,12 @@ def _count(states: Any) -> None:
 def lint(rules: _RULES = None) -> None:
     """All problems of rule files in one run; exit 4 when there are any."""
     found = _load(rules)
-    for kind, problems in (("error", found.broken), ("note", found.notes)):
-        for one in problems:
-            if common.OPTIONS.json:
-                common.emit({"kind": kind, "file": one.file, "line": one.line, "reason": one.reason})
-            else:
-                common.say(f"{one.file}:{one.line}: {kind}: {one.reason}")
+    problems = [(kind, one) for kind, some in (("error", found.broken), ("note", found.notes)) for one in some]
+    if common.OPTIONS.json:
+        common.emit([{"kind": kind, "file": one.file, "line": one.line, "reason": one.reason} for kind, one in problems])
+    else:
+        for kind, one in problems:
+            common.say(f"{one.file}:{one.line}: {kind}: {one.reason}")
     common.say(t("rules.linted", rules=len(found.rules) + len(found.correlations), blind=len(found.blind), errors=len(found.broken)))
     raise typer.Exit(4 if found.broken else 0)
 

@@ -137,8 +137,7 @@ def _counts(events: EventStore, wanted: Query, by: Sequence[str], bars: bool, fo
     total = events.count(replace(wanted, limit=0))
     rows = (table.slice(0, wanted.limit) if wanted.limit and not bars else table).to_pylist()
     if OPTIONS.json or form == "json":
-        for r in rows:
-            emit({k: iso_local(v) if hasattr(v, "isoformat") else v for k, v in r.items()})
+        emit([{k: iso_local(v) if hasattr(v, "isoformat") else v for k, v in r.items()} for r in rows])
         return
     most = max((r["count"] for r in rows), default=1)
     headers = [*([t("search.bucket", step=step)] if bars else []), *by, t("search.n"), *([""] if bars and form == "table" else [])]

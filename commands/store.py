@@ -94,9 +94,8 @@ def hold(
             (h.name, iso_local(h.window.start) if h.window else "", iso_local(h.window.end) if h.window else "", ", ".join(h.partitions))
             for h in holds
         ]
-        machine = OPTIONS.json or form == "json"
-        headers = ["name", "since", "until", "parsers"] if machine else [t(f"store.col_{c}") for c in ("name", "since", "until", "parsers")]
-        show(headers, rows, form)
+        names = ("name", "since", "until", "parsers")
+        show([t(f"store.col_{c}") for c in names], rows, form, names)
 
 
 def _size(count: int) -> str:

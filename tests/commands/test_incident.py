@@ -27,14 +27,15 @@ def case(soc_here: Soc) -> tuple[Soc, str]:
     return run, json.loads(made.stdout)["id"]
 
 
-def lines(text: str) -> list[dict[str, Any]]:
-    """JSON lines."""
-    return [json.loads(line) for line in text.splitlines()]
+def rows_of(text: str) -> list[dict[str, Any]]:
+    """The rows of a list: one JSON array."""
+    rows: list[dict[str, Any]] = json.loads(text)
+    return rows
 
 
-def test_open_list_show_deadlines(case: tuple[Soc, str]) -> None:
+def test_open_list_show_deadrows_of(case: tuple[Soc, str]) -> None:
     soc, key = case
-    listed = lines(soc("incident", "list", "--json").stdout)
+    listed = rows_of(soc("incident", "list", "--json").stdout)
     assert [(i["id"], i["t0"]) for i in listed] == [(key, "2026-11-17T10:00:00.000+07:00")]
     shown = json.loads(soc("incident", "show", key[:11], "--json").stdout)
     due = {d["id"]: d for d in shown["deadlines"]}
@@ -66,7 +67,7 @@ def test_classify_note_sent_and_timeline(case: tuple[Soc, str]) -> None:
     assert soc("incident", "classify", key, "--flag=-personal_data", "--fact", "subjects=12").returncode == 0
     shown = json.loads(soc("incident", "show", key, "--json").stdout)
     assert (shown["flags"], shown["facts"], shown["level"]) == ({}, {"subjects": 12}, "M3")
-    rows = lines(soc("incident", "timeline", key, "--json").stdout)
+    rows = rows_of(soc("incident", "timeline", key, "--json").stdout)
     assert [r["kind"] for r in rows] == ["opened", "note", "classified", "sent", "classified"]
     assert rows[1]["at"] == "2026-11-17T10:20:00.000+07:00"
 
@@ -94,7 +95,7 @@ def test_evidence_export_verify(case: tuple[Soc, str], tmp_path: Path) -> None:
     soc, key = case
     (tmp_path / "access.log").write_bytes(b"GET / 200\n")
     assert "SHA-256" in soc("incident", "evidence", key, "access.log", "--note", "web01").stderr
-    assert len(lines(soc("incident", "evidence", key, "--json").stdout)) == 1
+    assert len(rows_of(soc("incident", "evidence", key, "--json").stdout)) == 1
     assert json.loads(soc("incident", "verify", key, "--json").stdout) == {"items": 1, "ok": True, "problems": []}
     exported = json.loads(soc("incident", "export", key, "--out", str(tmp_path / "case.zip"), "--json").stdout)
     assert soc("incident", "verify", exported["path"]).returncode == 0
@@ -125,8 +126,8 @@ def test_a_playbook_from_start_to_close(case: tuple[Soc, str]) -> None:
     assert {"duty", "step", "condition"} == {o["kind"] for o in json.loads(refused.stdout)["open"]}
     forced = soc("incident", "close", key, "--cause", "mất điện", "--force", "--reason", "diễn tập", "--json")
     assert json.loads(forced.stdout)["status"] == "closed"
-    assert soc("incident", "list", "--json").stdout == ""
-    assert len(lines(soc("incident", "list", "--all", "--json").stdout)) == 1
+    assert json.loads(soc("incident", "list", "--json").stdout) == []
+    assert len(rows_of(soc("incident", "list", "--all", "--json").stdout)) == 1
 
 
 def test_needs_approval_is_exit_7(case: tuple[Soc, str]) -> None:
@@ -146,7 +147,7 @@ def test_needs_approval_is_exit_7(case: tuple[Soc, str]) -> None:
 
 def test_playbook_lists_lint_print_export(case: tuple[Soc, str], tmp_path: Path) -> None:
     soc, key = case
-    assert {"PB04", "PB06", "PB11"} <= {row["id"] for row in lines(soc("playbook", "list", "--json").stdout)}
+    assert {"PB04", "PB06", "PB11"} <= {row["id"] for row in rows_of(soc("playbook", "list", "--json").stdout)}
     assert soc("playbook", "lint").returncode == 0
     bad = tmp_path / "bad.yml"
     bad.write_text("id: PB99\nvershun: 1\n", encoding="utf-8")
@@ -161,5 +162,5 @@ def test_playbook_lists_lint_print_export(case: tuple[Soc, str], tmp_path: Path)
     assert "203.0.113.84" in soc("playbook", "print", f"{key}.PB04", "--lang", "vi").stdout
     assert json.loads(soc("playbook", "export", "PB04").stdout)["spec_version"] == "cacao-2.0"
     assert soc("playbook", "print", "PB04", "--format", "rtf").returncode == 2
-    assert json.loads(soc("playbook", "runs", "--json").stdout)["progress"] == "0/42"
+    assert json.loads(soc("playbook", "runs", "--json").stdout)[0]["progress"] == "0/42"
     assert soc("playbook", "show", "PB04").returncode == 0

@@ -65,9 +65,9 @@ def test_search_errors_point_at_the_place(soc_here, data):
 def test_search_around_histogram_and_counts(soc_here, data):
     near = lines(soc_here(data, "search", "--around", identity(2).hex(), "1m", "--json"))
     assert [e["event.original"] for e in near] == ["record 1", "record 2", "record 3"]
-    bars = lines(soc_here(data, "search", "--histogram", "--json", "--since", "2026-11-24T08:00", "--until", "2026-11-24T08:10"))
+    (bars,) = lines(soc_here(data, "search", "--histogram", "--json", "--since", "2026-11-24T08:00", "--until", "2026-11-24T08:10"))
     assert [(b["bucket"], b["count"]) for b in bars][:2] == [("2026-11-24T08:00:00.000+07:00", 1), ("2026-11-24T08:01:00.000+07:00", 1)]
-    by = lines(soc_here(data, "search", "--by", "source.ip", "--json"))
+    (by,) = lines(soc_here(data, "search", "--by", "source.ip", "--json"))
     assert [(b["source.ip"], b["count"]) for b in by] == [("10.0.0.1", 4), ("2001:db8::1", 4)]
     assert "█" in soc_here(data, "search", "--histogram").stdout
 

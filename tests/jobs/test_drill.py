@@ -110,4 +110,4 @@ def test_a_check_with_missed_steps_ends_with_one(soc_here: Soc, tmp_path: Path) 
 
 def test_scenarios_are_listed(soc_here: Soc) -> None:
     done = soc_here("drill", "list", "--json")
-    assert [json.loads(line)["scenario"] for line in done.stdout.splitlines()] == ["web", "sso", "silence"]
+    assert [row["scenario"] for row in json.loads(done.stdout)] == ["web", "sso", "silence"]

@@ -73,7 +73,7 @@ def test_wrong_input_is_told_in_one_line(soc, log: Path, arguments: list[str], c
 
 
 def test_the_list_of_parsers(soc):
-    found = {line["Parser"]: line["Reads"] for line in _lines(soc("parsers", "--json").stdout)}
+    found = {row["parser"]: row["reads"] for row in json.loads(soc("parsers", "--json").stdout)}
     assert found["fortigate"] == "FortiGate traffic, UTM, event and VPN logs"
     assert all(not text.startswith("parse.") for text in found.values())
 
@@ -91,9 +91,9 @@ def test_which_parser_each_record_belongs_to(soc, log: Path):
 def test_drafts_for_what_no_parser_knows(soc, tmp_path: Path):
     path = tmp_path / "odd.log"
     path.write_text("".join(f"{n} THIẾT BỊ port {n} up from 10.0.0.{n}\n" for n in range(1, 6)) + "other\n", encoding="utf-8")
-    found = _lines(soc("parsers", "propose", str(path), "--json").stdout)
-    assert [(row["Records"], row["First record"]) for row in found] == [(5, 0), (1, 5)]
-    assert "(?P<ip>" in found[0]["Pattern"]
+    found = json.loads(soc("parsers", "propose", str(path), "--json").stdout)
+    assert [(row["records"], row["first"]) for row in found] == [(5, 0), (1, 5)]
+    assert "(?P<ip>" in found[0]["pattern"]
 
 
 def test_a_draft_matches_the_line_it_comes_from():

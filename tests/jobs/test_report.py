@@ -263,7 +263,7 @@ def test_a_folder_that_cannot_be_written_is_named(week: Path, report: Run) -> No
 
 
 def test_the_list_says_what_is_built(report: Run) -> None:
-    rows = [json.loads(line) for line in report("list", "--json").stdout.splitlines()]
+    rows = json.loads(report("list", "--json").stdout)
     assert [r["kind"] for r in rows if r["built"]] == ["weekly", "notice", "initial", "closing"]
     assert len(rows) == 15
 

@@ -137,9 +137,9 @@ def test_two_services_on_one_store_do_no_harm_and_stop_on_sigterm(tmp_path: Path
     until, runs = time.monotonic() + 60, []
     while not runs and time.monotonic() < until:
         time.sleep(0.5)
-        runs = [json.loads(line) for line in soc("jobs", "history", "scan", "--json").stdout.splitlines()]
+        runs = json.loads(soc("jobs", "history", "scan", "--json").stdout)
     left = [_ended(service) for service in services]
-    runs = [json.loads(line) for line in soc("jobs", "history", "scan", "--json").stdout.splitlines()]
+    runs = json.loads(soc("jobs", "history", "scan", "--json").stdout)
     assert [code for code, _, _ in left] == [0, 0], left
     assert [out for _, out, _ in left] == ["", ""]
     assert all("The service has stopped" in err for _, _, err in left)
@@ -153,7 +153,7 @@ def test_jobs_list_and_run(tmp_path: Path, soc: Soc) -> None:
     done = soc("jobs", "run", "scan")
     assert done.returncode == 0, done.stderr
     assert "scan: code 0 after" in done.stderr
-    listed = [json.loads(line) for line in soc("jobs", "list", "--json", "--now", "2026-11-24T08:17:30+07:00").stdout.splitlines()]
+    listed = json.loads(soc("jobs", "list", "--json", "--now", "2026-11-24T08:17:30+07:00").stdout)
     assert [(row["job"], row["schedule"], row["next"]) for row in listed] == [
         ("collect", "off", ""),
         ("scan", "* * * * *", "2026-11-24T08:18:00.000+07:00"),
