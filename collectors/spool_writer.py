@@ -25,6 +25,7 @@ WINDOW: Final = 8 << 20
 PAUSE: Final = 0.02
 """Seconds between two syncs: what arrives meanwhile is synced together."""
 
+
 def quota(place: Path, configured: int = 0) -> int:
     """Bytes that a spool may take."""
     return configured or min(QUOTA, shutil.disk_usage(place).total // 5)

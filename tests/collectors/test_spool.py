@@ -215,7 +215,9 @@ for number in range(100000):
 @pytest.mark.parametrize("point", ["spool-write:500", "spool-sync:3"])
 def test_killed_while_writing(place: Path, tmp_path: Path, point: str) -> None:
     environment = os.environ | {"SOC_FAULT": point}
-    done = subprocess.run([sys.executable, "-c", KILLED, str(place)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(place)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == -9
     acknowledged = max((int(line) for line in done.stdout.split()), default=0)
     known: list[Checkpoint] = []

@@ -21,7 +21,9 @@ from domain.errors import ConfigError, SourceError
 from jobs.receive import Receivers, serve
 from tests.collectors.following import Clock, lines
 
-MIXED = b"<34>one\n7 <34>two<34>three\r\n<34>four\0\n11 <34>fi\nve\0\n\n<34>six\0<34>seven\n2026-11-24 08:15 <x> plain\n12 no octets\n<34>last"
+MIXED = (
+    b"<34>one\n7 <34>two<34>three\r\n<34>four\0\n11 <34>fi\nve\0\n\n<34>six\0<34>seven\n2026-11-24 08:15 <x> plain\n12 no octets\n<34>last"
+)
 RECORDS = [b"<34>one", b"<34>two", b"<34>three", b"<34>four", b"<34>fi\nve", b"<34>six", b"<34>seven", b"2026-11-24 08:15 <x> plain",
            b"12 no octets", b"<34>last"]  # fmt: skip
 
