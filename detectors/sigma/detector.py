@@ -14,6 +14,7 @@ import pyarrow as pa
 from detectors.base import Scanned
 from detectors.joined import joined
 from detectors.sigma import correlate, explain, second
+from detectors.sigma.refs import spoken
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
 from domain.event import EventBatch, Rows
@@ -115,7 +116,7 @@ class SigmaDetector:
             if end == len(order) or group.times[order[end]] - group.times[order[end - 1]] > _GAP:
                 part = order[start:end]
                 yield Finding(
-                    self.rules.rules[number].ref, about, _at(group.times[part[0]]), _at(group.times[part[-1]]), len(part),
+                    spoken(self.rules.rules[number].ref), about, _at(group.times[part[0]]), _at(group.times[part[-1]]), len(part),
                     tuple(group.ids[i] for i in part), group.reasons, retro=self._retro, exercise=group.exercise, related=related,
                 )  # fmt: skip
                 start = end
@@ -178,7 +179,7 @@ class SigmaDetector:
         first, last = _at(int(episode.start * _MICRO)), _at(int(max(h.at for h in episode.events) * _MICRO))
         related = tuple(sorted({Entity(k, v) for h in episode.events for k, v in h.about if v} - set(about)))[:20]
         return Finding(
-            correlation.ref, about, first, last, len(events), events, (reason,),
+            spoken(correlation.ref), about, first, last, len(events), events, (reason,),
             retro=self._retro, exercise=episode.exercise, related=related,
         )  # fmt: skip
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from domain.alert import RuleRef
+from domain.i18n import catalogue, lang
 
 
 def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
@@ -24,3 +26,9 @@ def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
         tags=tuple(str(tag) for tag in data.get("tags") or ()),
         kind=kind,
     )
+
+
+def spoken(ref: RuleRef) -> RuleRef:
+    """The rule with its title in the language of this process, where the catalogue `titles` has one."""
+    title = catalogue(lang(), "titles").get(ref.id)
+    return replace(ref, title=title) if title else ref

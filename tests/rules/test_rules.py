@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 from collections import Counter
 from functools import cache
@@ -15,7 +16,9 @@ import yaml
 from detectors.sigma import second
 from detectors.sigma.build import build
 from detectors.sigma.model import rule_files
+from detectors.sigma.refs import spoken
 from detectors.sigma.ruleset import RuleSet
+from domain import i18n
 from jobs.rules import test_cases as run_cases
 from tests.conftest import Soc
 
@@ -109,6 +112,23 @@ def test_quiet_rules_feed_a_correlation() -> None:
     used = {name for path in rule_files([RULES]) for name in document(path).get("correlation", {}).get("rules", ())}
     quiet = {document(path).get("name") for path in rule_files([RULES]) if document(path)["level"] == "informational"}
     assert quiet - used == set()
+
+
+def test_every_alerting_rule_has_a_vietnamese_title(built: RuleSet) -> None:
+    titles = i18n.catalogue("vi", "titles")
+    documents = [document(path.values[0]) for path in FILES]
+    assert set(titles) == {d["id"] for d in documents if d["level"] != "informational"}
+    assert len(set(titles.values())) == len(titles)
+    assert all(unicodedata.is_normalized("NFC", title) for title in titles.values())
+    ref = next(rule.ref for rule in built.rules if rule.ref.id in titles)
+    try:
+        i18n.use("vi")
+        assert spoken(ref).title == titles[ref.id]
+        assert (spoken(ref).id, spoken(ref).version) == (ref.id, ref.version)
+        i18n.use("en")
+        assert spoken(ref).title == ref.title
+    finally:
+        i18n.use("vi")
 
 
 def test_the_page_lists_every_rule_with_its_level() -> None:
