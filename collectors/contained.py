@@ -68,6 +68,8 @@ class Contained:
 
     def _evtx(self, seen: Seen, stamp: Mapping[str, object]) -> Iterator[RawBatch]:
         damage = evtx.Damage()
+        with Path(seen.real).open("rb") as raw:
+            lacking = evtx.cut(raw)
         numbered = sorted(evtx.records(seen.real, damage), key=lambda pair: pair[0])
         ours = [c for c in self.checkpoints if path_of(c.stream) == seen.path]
         last = max(ours, key=lambda c: generation(c.stream), default=Checkpoint("", f"{seen.path}#1", 0))
@@ -75,6 +77,8 @@ class Contained:
         if position and not _goes_on(numbered, position, str(last.state.get("last", ""))):
             stream, position = f"{seen.path}#{generation(stream) + 1}", 0
         new = [pair for pair in numbered if pair[0] >= position]
+        if lacking:
+            _LOG.warning("%s: %s", seen.path, lacking)
         if damage.records:
             _LOG.warning("%s: %d damaged records or chunks: %s", seen.path, damage.records, damage.first)
         for start in range(0, max(len(new), 1), evtx.BATCH):
@@ -82,6 +86,8 @@ class Contained:
             done = start + evtx.BATCH >= len(new)
             newest = _digest(part[-1][1]) if part else last.state.get("last", "")
             state = {**stamp, "last": newest, "whole": done, **({"damaged": damage.records} if damage.records else {})}
+            if lacking:
+                state["problem"] = f"{seen.path}: {lacking}"
             following = part[-1][0] + 1 if part else position
             yield self._batch(stream, part, Checkpoint(self.like.source, stream, following, state))
 
@@ -101,7 +107,8 @@ class Contained:
         for problem in problems:
             _LOG.warning("%s: %s", problem.source, problem.reason)
         stream = f"{seen.path}@{content}"
-        yield self._batch(stream, [], Checkpoint(self.like.source, stream, counts.get(stream, 0), {**stamp, "whole": True}))
+        state = {**stamp, "whole": True, **({"problem": "; ".join(f"{p.source}: {p.reason}" for p in problems[:20])} if problems else {})}
+        yield self._batch(stream, [], Checkpoint(self.like.source, stream, counts.get(stream, 0), state))
 
     def _batch(self, stream: str, pairs: Sequence[tuple[int, bytes]], checkpoint: Checkpoint) -> RawBatch:
         positions = np.array([number for number, _ in pairs], np.int64)

@@ -13,8 +13,13 @@ from typing import IO, Final
 
 import evtx
 
+from domain.i18n import t
+
 MAGIC: Final = b"ElfFile\x00"
 BATCH: Final = 20_000
+_HEADER: Final = 4096
+_CHUNK: Final = 65_536
+_CHUNK_MAGIC: Final = b"ElfChnk\x00"
 LARGEST: Final = 2**62
 """Greater numbers come from damaged or forged records only; positions are signed 64-bit integers."""
 _NUMBER: Final = re.compile(r'"EventRecordID":"?(\d+)')
@@ -52,6 +57,29 @@ def records(source: str | IO[bytes], damage: Damage) -> Iterator[tuple[int, byte
             continue
         found = _NUMBER.search(record["data"])
         yield min(int(found[1] if found else record["event_record_id"]), LARGEST), record["data"].encode()
+
+
+def cut(raw: IO[bytes]) -> str:
+    """What a truncated file lacks, as a sentence; "" when all chunks that its header counts are there. Leaves `raw` at its start.
+
+    The header counts chunks at offset 42 (16 bits); a file that was not closed properly may hold more than it counts.
+    """
+    size = raw.seek(0, 2)
+    raw.seek(0)
+    head = raw.read(_HEADER)
+    count = int.from_bytes(head[42:44], "little")
+    present = 0
+    for start in range(_HEADER, max(size, _HEADER), _CHUNK):
+        raw.seek(start)
+        begun = raw.read(len(_CHUNK_MAGIC)) == _CHUNK_MAGIC
+        complete = size - start >= _CHUNK
+        present += begun and complete
+        if begun and not complete:
+            count = max(count, present + 1)
+    raw.seek(0)
+    if not size:
+        return t("collect.evtx_empty")
+    return t("collect.evtx_cut", present=present, count=count) if present < count or len(head) < _HEADER else ""
 
 
 def _note(damage: Damage, error: Exception) -> None:

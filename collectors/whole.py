@@ -63,6 +63,11 @@ def files(path: Path) -> Iterator[tuple[Path, str]]:
         yield path, path.name
 
 
+def is_empty_log(path: Path) -> bool:
+    """Whether this is an event log by name without even a header."""
+    return path.suffix.lower() == ".evtx" and path.is_file() and not path.stat().st_size
+
+
 def batches(path: Path, label: str, arrival: int, tell: Callable[[Problem], None], parser: str = "auto") -> Iterator[RawBatch]:
     """All records of one file as batches whose `source` is the label (`archive!member` inside archives). `arrival` in microseconds."""
     if path.exists() and not path.is_file():  # a FIFO would block, a device never ends
@@ -70,6 +75,8 @@ def batches(path: Path, label: str, arrival: int, tell: Callable[[Problem], None
         return
     try:
         with path.open("rb") as raw:
+            if is_empty_log(path):
+                tell(Problem(label, evtx.cut(raw)))
             yield from _open(raw, label, _Context(arrival, tell, parser))
     except _BROKEN as error:
         tell(Problem(label, _reason(error)))
@@ -119,18 +126,22 @@ def _is_tar(raw: IO[bytes], head: bytes) -> bool:
 
 
 def _unpacked(inner: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
-    """A decompressed stream: EVTX needs to seek, so it is held in memory; text streams."""
-    buffered = io.BufferedReader(_Capped(inner), 1 << 20)
+    """A decompressed stream: EVTX needs to seek, so it is held in memory; text streams. What precedes damage is kept."""
+    capped = _Capped(inner)
+    buffered = io.BufferedReader(capped, 1 << 20)
     if buffered.peek(8)[:8] == evtx.MAGIC:
         yield from _evtx(io.BytesIO(buffered.read()), label, context)
     else:
         yield from _text(buffered, label, context)
+    if capped.failure is not None:
+        context.tell(Problem(label, _reason(capped.failure)))
 
 
 class _Capped(io.RawIOBase):
-    """Ends with an error after MAX_MEMBER bytes: a decompression bomb must not fill memory or time."""
+    """Ends at damage, and after MAX_MEMBER bytes: a decompression bomb must not fill memory or time. `failure` says why."""
 
-    def __init__(self, inner: IO[bytes]) -> None:
+    def __init__(self, inner: Any) -> None:
+        self.failure: Exception | None = None
         self._inner = inner
         self._left = MAX_MEMBER
 
@@ -138,10 +149,17 @@ class _Capped(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._inner.read(len(buffer))
+        if self.failure is not None:
+            return 0
+        try:
+            data: bytes = self._inner.read1(len(buffer))  # read would lose what precedes damage
+        except _BROKEN as error:
+            self.failure = error
+            return 0
         self._left -= len(data)
         if self._left < 0:
-            raise ValueError(f"unpacks to more than {MAX_MEMBER} bytes")
+            self.failure = ValueError(f"unpacks to more than {MAX_MEMBER} bytes")
+            return 0
         buffer[: len(data)] = data
         return len(data)
 
@@ -169,6 +187,7 @@ def _tar(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
 
 def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
     damage = evtx.Damage()
+    lacking = evtx.cut(raw)
     numbers: list[int] = []
     found: list[bytes] = []
     for number, record in evtx.records(raw, damage):
@@ -179,8 +198,9 @@ def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
             numbers, found = [], []
     if found:
         yield _batch(label, found, np.array(numbers, np.int64), context)
-    if damage.records:
-        context.tell(Problem(label, f"{damage.records} damaged records or chunks: {damage.first}"))
+    damaged = f"{damage.records} damaged records or chunks: {damage.first}" if damage.records else ""
+    if lacking or damaged:
+        context.tell(Problem(label, "; ".join(filter(None, (lacking, damaged)))))
 
 
 def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:

@@ -61,7 +61,7 @@ def _json(found: Trial) -> dict[str, object]:
         "datasets": [
             {"dataset": k.dataset, "events": k.events, "first": iso_local(k.first), "last": iso_local(k.last)} for k in found.kinds
         ],
-        "problems": found.problems,
+        "problems": [*found.problems, *found.told],
         "rules": found.rules,
         "blind": found.blind,
         "alerts": [to_json(a) for a in found.alerts],

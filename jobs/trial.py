@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from collectors import whole
 from domain.alert import Alert
+from domain.i18n import t
 from domain.query import Query, Test
 from domain.text import one_line
 from jobs import scan as scanning
@@ -45,6 +47,8 @@ class Trial:
     samples: list[str] = field(default_factory=list)
     """Beginnings of records that no parser could read."""
     problems: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """Problems that the log on stderr has shown."""
     alerts: list[Alert] = field(default_factory=list)
     """Worst first."""
     rules: int = 0
@@ -55,12 +59,17 @@ class Trial:
 def run(runtime: Runtime, paths: Sequence[str], parser: str = "auto") -> Trial:
     """Collect the files into a scratch store, scan, summarise."""
     out = Trial()
+    for file, label in (pair for path in paths for pair in whole.files(Path(path))):
+        if whole.is_empty_log(file):
+            out.problems.append(f"{label}: {t('collect.evtx_empty')}")
     with tempfile.TemporaryDirectory(prefix="soc-try-") as folder:
         scratch = replace(runtime, data=folder, packs=runtime.packs or runtime.state_dir / "rules")
         try:
             for outcome in collect(scratch, evidence(paths, parser, "")):
                 if outcome.error:
                     out.problems.append(str(outcome.error))
+                kept = scratch.store.events.checkpoints(outcome.source)
+                out.told += sorted({str(c.state["problem"]) for c in kept if c.state.get("problem")})
             report = scanning.scan(scratch)
             out.rules, out.blind = report.rules, report.blind
             _summary(scratch.store.events, out)

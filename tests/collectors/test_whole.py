@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import lzma
 import tarfile
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from collectors import whole
+from collectors import evtx, whole
+from domain.i18n import t
 
 
 def read(path: Path) -> tuple[list[tuple[str, int, bytes]], list[whole.Problem]]:
@@ -81,5 +83,37 @@ def test_damage_is_told(tmp_path: Path, name: str, content: bytes) -> None:
 
 
 def test_empty_files_are_nothing(tmp_path: Path) -> None:
-    (tmp_path / "empty.evtx").write_bytes(b"")
-    assert read(tmp_path / "empty.evtx") == ([], [])
+    (tmp_path / "empty.log").write_bytes(b"")
+    assert read(tmp_path / "empty.log") == ([], [])
+
+
+def _log(count: int, chunks: bytes) -> bytes:
+    """An event log whose header counts `count` chunks."""
+    head = b"ElfFile\0" + bytes(24) + (128).to_bytes(4, "little") + b"\1\0\3\0\0\x10" + count.to_bytes(2, "little")
+    return head.ljust(4096, b"\0") + chunks
+
+
+@pytest.mark.parametrize(("size", "told"), [(5_000, (0, 2)), (70_000, (1, 2)), (4096 + 2 * 65_536, None)])
+def test_an_event_log_cut_off_is_told(size: int, told: tuple[int, int] | None) -> None:
+    raw = io.BytesIO(_log(2, b"ElfChnk\0".ljust(65_536, b"\0") * 2)[:size])
+    lacking = evtx.cut(raw)
+    assert lacking == (t("collect.evtx_cut", present=told[0], count=told[1]) if told else "")
+    assert raw.tell() == 0
+
+
+def test_a_cut_and_an_empty_event_log_are_told_by_name(tmp_path: Path) -> None:
+    (tmp_path / "cut.evtx").write_bytes(_log(2, b"ElfChnk\0"))
+    (tmp_path / "none.evtx").touch()
+    told = {p.source: p.reason for p in reversed(read(tmp_path)[1])}
+    assert told["cut.evtx"].startswith(evtx.cut(io.BytesIO(_log(2, b"ElfChnk\0"))))
+    assert "0 byte" in told["none.evtx"]
+
+
+def test_what_precedes_the_cut_of_a_compressed_file_is_read(tmp_path: Path) -> None:
+    lines = [hashlib.sha256(str(n).encode()).hexdigest().encode() for n in range(5_000)]
+    packed = gzip.compress(b"\n".join(lines))
+    (tmp_path / "a.gz").write_bytes(packed[: len(packed) // 2])
+    found, problems = read(tmp_path / "a.gz")
+    assert len(found) > 1_000
+    assert [r for _, _, r in found[:-1]] == lines[: len(found) - 1]
+    assert [p.source for p in problems] == ["a.gz"]

@@ -73,6 +73,18 @@ def test_a_folder_that_links_to_its_parent_is_read_once(soc_here: Soc, tmp_path:
     assert source["stored"] == 1
 
 
+def test_event_logs_cut_off_or_empty_are_told(soc: Soc, tmp_path: Path) -> None:
+    head = (b"ElfFile\0" + bytes(34) + b"\2\0").ljust(4096, b"\0")
+    (tmp_path / "cut.evtx").write_bytes(head + b"ElfChnk\0")
+    (tmp_path / "none.evtx").touch()
+    for command in ("parse", "hunt", "try"):
+        told = soc(command, str(tmp_path)).stderr
+        assert "cut.evtx: " in told, command
+        assert "none.evtx: " in told, command
+    problems = json.loads(soc("try", str(tmp_path), "--json").stdout)["problems"]
+    assert ["none.evtx" in p or "cut.evtx" in p for p in problems] == [True, True]
+
+
 @pytest.mark.parametrize("command", ["parse", "hunt", "try"])
 def test_what_is_no_file_is_not_waited_for(soc: Soc, tmp_path: Path, command: str) -> None:
     os.mkfifo(tmp_path / "pipe.log")
