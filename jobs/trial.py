@@ -68,6 +68,7 @@ def run(runtime: Runtime, paths: Sequence[str], parser: str = "auto") -> Trial:
             for outcome in collect(scratch, evidence(paths, parser, "")):
                 if outcome.error:
                     out.problems.append(str(outcome.error))
+                out.problems += [t("collect.trial_rejected", source=outcome.source, n=n, why=why) for why, n in outcome.rejected.items()]
                 kept = scratch.store.events.checkpoints(outcome.source)
                 out.told += sorted({str(c.state["problem"]) for c in kept if c.state.get("problem")})
             report = scanning.scan(scratch)

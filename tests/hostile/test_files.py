@@ -73,6 +73,13 @@ def test_a_folder_that_links_to_its_parent_is_read_once(soc_here: Soc, tmp_path:
     assert source["stored"] == 1
 
 
+def test_try_tells_a_line_beyond_the_limit(soc: Soc, tmp_path: Path) -> None:
+    (tmp_path / "long.log").write_bytes(LINE + b"x" * (20 << 20) + b"\n" + LINE)
+    done = soc("try", str(tmp_path / "long.log"), "--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert "long.log: 1 " in problem
+
+
 def test_event_logs_cut_off_or_empty_are_told(soc: Soc, tmp_path: Path) -> None:
     head = (b"ElfFile\0" + bytes(34) + b"\2\0").ljust(4096, b"\0")
     (tmp_path / "cut.evtx").write_bytes(head + b"ElfChnk\0")
