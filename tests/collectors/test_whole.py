@@ -74,6 +74,7 @@ def test_a_line_beyond_the_limit_is_told_and_the_next_is_whole(tmp_path: Path) -
         ("cut.evtx", b"ElfFile\x00" + b"\x00" * 4088),
         ("h.evtx", b"ElfFile\x00"),
     ],
+    ids=["gz", "zip", "evtx", "evtx header"],
 )
 def test_damage_is_told(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
