@@ -5,6 +5,7 @@ https://duckdb.org/docs/stable/data/json/json_functions  Nothing is read from or
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ MAX_KEYS: Final = 512
 MAX_DEPTH: Final = 8
 """Objects nested deeper stay JSON text."""
 _LOCAL: Final = threading.local()
+_SURROGATE: Final = r"\\u[dD][89a-fA-F]"
+_ESCAPES: Final = re.compile(r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})")
+"""An escaped backslash, a surrogate pair, or a surrogate that stands alone (the group)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def flatten(records: pa.Array, objects: frozenset[str] = frozenset()) -> Flat:
             return Flat(np.arange(size, dtype=np.int32), np.zeros(0, np.int32), _columns(records, _Paths(objects, sound=True)))
         except duckdb.InvalidInputException:
             pass  # one of them is not JSON: look at each
+    records = _paired(records)
     types = _sql("select case when json_valid(r) then json_type(r) end from records", records)[0]
     known: Mask = pc.fill_null(pc.equal(types, "OBJECT"), False).to_numpy(zero_copy_only=False)
     good, bad = np.flatnonzero(known).astype(np.int32), np.flatnonzero(~known).astype(np.int32)
@@ -196,5 +201,19 @@ def loads(record: str) -> dict[str, object] | None:
     try:
         value = orjson.loads(record)
     except (orjson.JSONDecodeError, RecursionError):
-        return None
+        mended = paired(record)
+        return None if mended == record else loads(mended)
     return value if isinstance(value, dict) else None
+
+
+def paired(record: str) -> str:
+    r"""JSON text in which surrogates that stand alone (`\ud800`), which decoders refuse, are U+FFFD: no way to hide from rules."""
+    return _ESCAPES.sub(lambda m: r"\ufffd" if m[1] else m[0], record)
+
+
+def _paired(records: pa.Array) -> pa.Array:
+    mask = pc.fill_null(pc.match_substring_regex(records, _SURROGATE), False)
+    if not pc.any(mask).as_py():
+        return records
+    mended = [paired(record) for record in records.filter(mask).to_pylist()]
+    return pc.replace_with_mask(records, mask, pa.array(mended, records.type))

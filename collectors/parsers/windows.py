@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.base import Payload
-from collectors.parsers import common, windows_ecs
+from collectors.parsers import _json, common, windows_ecs
 from collectors.parsers.find import holding
 from domain.event import SEP
 
@@ -65,10 +65,23 @@ class Windows:
             try:
                 _read(loads(text), row, cells)
             except (ValueError, AttributeError, TypeError):
-                bad.append(row)
+                if not _mended(text, row, cells):
+                    bad.append(row)
         if bad:
             return _with_failures(self, payload, bad)
         return _table(cells, payload)
+
+
+def _mended(text: str, row: int, cells: Cells) -> bool:
+    """Whether a record that was no JSON for its surrogates is one without them; nothing of it was read before."""
+    paired = _json.paired(text)
+    if paired == text:
+        return False
+    try:
+        _read(orjson.loads(paired), row, cells)
+    except (ValueError, AttributeError, TypeError):
+        return False
+    return True
 
 
 class Cells(dict[str, tuple[list[int], list[Any]]]):

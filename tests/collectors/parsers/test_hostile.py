@@ -130,3 +130,22 @@ def test_many_keys_do_not_make_many_columns():
     assert table["fortinet.firewall.k1"][0].as_py() == "1"
     eve = '{"timestamp":"2026-11-24T08:15:03+0700","event_type":"x",' + ",".join(f'"k{n}":1' for n in range(5000)) + "}"
     assert detect.parse(batch([eve]))[0].table.num_columns < 1200
+
+
+ALONE = {
+    "suricata": (r'{"timestamp":"2026-11-24T08:15:03.000000+0700","event_type":"http","src_ip":"::1","http":{"url":"%s"}}', "url.original"),
+    "windows": (
+        r'{"EventTime":"2026-11-24T08:15:03+07:00","EventID":1,"Channel":"S","Hostname":"h","CommandLine":"%s"}',
+        "process.command_line",
+    ),
+    "keycloak": (r'{"realmId":"x","type":"LOGIN","time":1795485600000,"userId":"u","details":{"username":"%s"}}', "user.name"),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_surrogate_that_stands_alone_hides_nothing(name: str):
+    """`\\ud800` is no character and decoders refuse it; pairs and escaped backslashes are left as they are."""
+    line, field = ALONE[name]
+    (_, plain), (_, odd) = events([(line % r"q").encode(), (line % r"a\uD800b\ud83d\ude00\\ud800").encode()], name)
+    assert (plain["event.kind"], odd["event.kind"], plain[field]) == ("event", "event", "q")
+    assert odd[field] == "a\ufffdb\U0001f600\\ud800"
