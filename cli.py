@@ -109,6 +109,7 @@ def main(argv: list[str] | None = None) -> None:
     """Entry point: turns every error into one clear message and the documented exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     _streams()
+    os.umask(os.umask(0o077) | 0o027)  # logs hold personal data: what is written is nobody else's to read
     i18n.use(_early_lang(arguments))
     try:
         code = app(args=_hoist(arguments), prog_name="soc", standalone_mode=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import difflib
 import os
@@ -12,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domain import i18n
@@ -181,11 +181,10 @@ def internal_error(error: BaseException) -> int:
     """One line and the log file: exit 70."""
     if OPTIONS.verbose:
         traceback.print_exception(error)
-    folder = Path(os.environ.get("SOC_STATE") or tempfile.gettempdir())
-    log = folder / f"soc-error-{os.getpid()}.log"
-    try:
-        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    except OSError:
-        log = Path("-")
+    log = "-"
+    with contextlib.suppress(OSError):
+        number, log = tempfile.mkstemp(".log", "soc-error-", os.environ.get("SOC_STATE") or None)
+        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123  already open
+            file.writelines(traceback.format_exception(error))
     sys.stderr.write(one_line(f"soc: internal error: {type(error).__name__}: {error} (details: {log})", 600) + "\n")
     return 70

@@ -94,3 +94,13 @@ def test_nothing_asks_the_network(tmp_path: Path, soc_here: Soc, monkeypatch: py
         done = soc_here(*args)
         assert done.returncode in (0, 1), f"{args}: {done.stderr}"
     assert asked == []
+
+
+def test_what_is_written_is_nobody_elses_to_read(tmp_path: Path, soc: Soc) -> None:
+    (tmp_path / "a.log").write_text(
+        "Nov 24 08:15:03 web01 sshd[1]: Failed password for an from 203.0.113.9 port 4 ssh2\n", encoding="utf-8"
+    )
+    assert soc("--data", "kho", "collect", "once", "--path", "a.log").returncode == 0
+    written = [path for path in (tmp_path / "kho").rglob("*") if path.is_file()]
+    assert written
+    assert [path for path in [tmp_path / "kho", *written] if path.stat().st_mode & 0o027] == []
