@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from domain.alert import Alert
+from domain import spoken
+from domain.alert import Alert, Entity
 from domain.alert_fold import to_json
 from domain.clock import LOCAL, show_local
 from domain.i18n import t
@@ -60,7 +61,7 @@ def detail_text(found: Detail) -> Iterator[str]:
     if found.evidence_rows >= 0:
         yield f"  {t('alerts.evidence_rows', n=found.evidence_rows)}"
     yield from _section("together", [_beside(a) for a in found.related[:10]])
-    yield from _section("playbooks", [t("alerts.playbook", id=b[0], title=b[1], hit=b[2]) for b in found.playbooks])
+    yield from _section("playbooks", [t("alerts.playbook", id=b[0], title=b[1], hit=spoken.hit(b[2])) for b in found.playbooks])
     yield from _section("next", found.next)
 
 
@@ -68,11 +69,11 @@ def _facts(alert: Alert) -> Iterator[str]:
     when = f"{show_local(alert.first)} – {show_local(alert.last)}"
     state = t(f"alerts.status_{alert.status}") + (f" · {t(f'alerts.verdict_{alert.verdict}')}" if alert.verdict else "")
     facts = {
-        "id": alert.id, "entities": ", ".join(f"{e.type} {e.value}" for e in alert.entities),
-        "with": ", ".join(f"{e.type} {e.value}" for e in alert.related), "when": when, "count": alert.count,
+        "id": alert.id, "entities": ", ".join(map(spoken.entity, alert.entities)),
+        "with": ", ".join(map(spoken.entity, alert.related)), "when": when, "count": alert.count,
         "detected": show_local(alert.opened_at), "state": state, "assignee": alert.assignee, "incident": alert.incident,
         "joined": _joined(alert), "reason": alert.verdict_reason,
-        "rule": f"{alert.rule.id} ({alert.rule.version})", "tags": " ".join(alert.rule.tags),
+        "rule": f"{alert.rule.id} ({alert.rule.version})", "tags": spoken.attack(alert.rule.tags),
     }  # fmt: skip
     for name, value in facts.items():
         if value not in ("", 0):
@@ -87,7 +88,7 @@ def _joined(alert: Alert) -> str:
     if "level" in alert.why:
         return t("alerts.joined_level", level=t(f"alerts.level_{alert.why['level']}"))
     if "value" in alert.why:
-        return t("alerts.joined_entity", type=alert.why["type"], value=alert.why["value"], alert=alert.why["alert"][:8])
+        return t("alerts.joined_entity", what=spoken.entity(Entity(alert.why["type"], alert.why["value"])), alert=alert.why["alert"][:8])
     return ""
 
 

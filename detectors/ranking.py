@@ -1,4 +1,4 @@
-"""What to work on first, and why: a score that is the sum of its reasons. Pure.
+"""What to work on first, and why: a score from 0 to 100 that is the sum of its reasons. Pure.
 
 Level counts most; then what is new (a rule or a rule about these entities never seen before), how much of an attack is visible (distinct
 rules and tactics about the same entities, an anomaly and a rule together) and what earlier verdicts said about the rule.
@@ -16,22 +16,22 @@ from detectors.alert_index import Case
 from domain.alert import Alert, Entity
 from domain.severity import rank
 
-POINTS: Final = {"informational": 0, "low": 10, "medium": 30, "high": 60, "critical": 90}
-RARE_RULE: Final = 12
-NEW_PAIR: Final = 6
-RULE: Final = 6
-TACTIC: Final = 8
+POINTS: Final = {"informational": 0, "low": 5, "medium": 15, "high": 30, "critical": 45}
+RARE_RULE: Final = 8
+NEW_PAIR: Final = 4
+RULE: Final = 3
+TACTIC: Final = 4
 AT_MOST: Final = 4
 """Rules and tactics beyond the first that count."""
-BOTH_KINDS: Final = 12
-TRUE_BEFORE: Final = 15
-FALSE_BEFORE: Final = 30
-SAME_FALSE: Final = 25
+BOTH_KINDS: Final = 7
+TRUE_BEFORE: Final = 8
+FALSE_BEFORE: Final = 15
+SAME_FALSE: Final = 13
 WAITING: Final = timedelta(hours=24)
-LATE: Final = 8
+LATE: Final = 4
 ENOUGH: Final = 3
 """Verdicts needed before the share of false ones counts."""
-RETRO: Final = 5
+RETRO: Final = 3
 TACTICS: Final = frozenset({
     "reconnaissance", "resource_development", "initial_access", "execution", "persistence", "privilege_escalation", "defense_evasion",
     "credential_access", "discovery", "lateral_movement", "collection", "command_and_control", "exfiltration", "impact",

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from domain.alert import Alert, Reason
+from domain import spoken
+from domain.alert import Alert
 from domain.event import row
 from domain.grammar import parse
 from domain.i18n import lang, t
 from domain.query import Expr, Query, all_of
-from domain.text import clean
 from domain.window import TimeWindow
 from jobs.alerts import every, resolve
 
@@ -64,18 +64,10 @@ def detail(runtime: Runtime, prefix: str, lines: int = LINES) -> Detail:
     related = tuple(a for a in known.values() if alert.incident and a.incident == alert.incident and a.id != alert.id)
     books = playbooks(runtime, alert)
     return Detail(
-        alert, tuple(sentence(r) for r in alert.reasons), tuple(_records(runtime, alert, lines)), _evidence(runtime, alert),
+        alert, tuple(spoken.reason(r) for r in alert.reasons), tuple(_records(runtime, alert, lines)), _evidence(runtime, alert),
         sum(a.key == alert.key and a.opened_at < alert.opened_at for a in same), len(same) + 1, verdicts, related, books,
         tuple(_next(alert, books)),
     )  # fmt: skip
-
-
-def sentence(reason: Reason) -> str:
-    """A reason as people read it: the catalogue's sentence with its numbers, else field, value and what matched."""
-    if reason.text:
-        return t(reason.text, "", **reason.values)
-    expected = f" ({reason.expected})" if reason.expected else ""
-    return f"{reason.field}: {clean(reason.value, 500)}{expected}"
 
 
 def _records(runtime: Runtime, alert: Alert, lines: int) -> list[dict[str, Any]]:

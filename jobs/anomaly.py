@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from domain import spoken
 from domain.alert import Alert, Reason
 from domain.errors import UsageError
 from domain.i18n import t
-from jobs.alert_detail import evidence_query, sentence
+from jobs.alert_detail import evidence_query
 from jobs.alerts import get
 
 if TYPE_CHECKING:
@@ -91,4 +92,4 @@ def explain(runtime: Runtime, prefix: str) -> Explained:
     if query is not None:
         found = [key.hex() for table in runtime.store.events.search(query) for key in table["event.id"].to_pylist()]
         rows, held = len(found), len(own.intersection(found))
-    return Explained(alert, [(r, sentence(r)) for r in alert.reasons], rows, held)
+    return Explained(alert, [(r, spoken.reason(r)) for r in alert.reasons], rows, held)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from detectors.alert_index import AlertIndex
 from detectors.ranking import Item, Point
 from detectors.ranking import queue as ranked
+from domain import spoken
 from domain.alert import Alert
 from domain.alert_fold import pairs
 from domain.clock import iso_local
@@ -56,7 +57,9 @@ def sentence(point: Point) -> str:
 
 
 def _word(name: str, value: object) -> object:
-    return t(f"alerts.level_{value}") if name == "level" else value
+    if name == "level":
+        return t(f"alerts.level_{value}")
+    return ", ".join(map(spoken.tactic, str(value).split(", "))) if name == "names" else value
 
 
 def item_json(item: Item) -> dict[str, Any]:

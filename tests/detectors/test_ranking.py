@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from detectors import ranking
 from detectors.ranking import Item, queue
 from store.base import NewRecord
 from tests.detectors.chunks import at
@@ -89,3 +90,8 @@ def test_what_waits_for_a_day_rises_until_somebody_takes_it() -> None:
     book.add(NewRecord("alert", key, "ack", {}), at(60))
     [item] = ranked(book, 2 * DAY)
     assert (item.score, item.status) == (before, "taken")
+
+
+def test_no_score_exceeds_a_hundred() -> None:
+    most = max(ranking.POINTS.values()) + ranking.AT_MOST * (ranking.RULE + ranking.TACTIC)
+    assert most + ranking.BOTH_KINDS + max(ranking.RARE_RULE, ranking.NEW_PAIR) + ranking.TRUE_BEFORE + ranking.LATE == 100

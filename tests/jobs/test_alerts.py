@@ -161,7 +161,7 @@ def test_the_queue_says_why(run: Soc) -> None:
     assert (item["kind"], item["level"], len(item["alerts"]), data["more"]) == ("incident", "high", 2, 0)
     assert item["score"] == sum(p["points"] for p in item["why"])
     text = run("queue").stdout
-    assert "level high (+60)" in text
+    assert "level high (+30)" in text
     assert f"soc incident show {item['id']}" in text
 
 
