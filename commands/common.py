@@ -6,6 +6,7 @@ import contextlib
 import csv
 import difflib
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -119,10 +120,12 @@ def say(text: str) -> None:
         sys.stderr.write(one_line(text) + "\n")
 
 
-def show(headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "table", keys: Sequence[str] = ()) -> None:
+def show(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "table", keys: Sequence[str] = (), cut: Sequence[int] = ()
+) -> None:
     """Rows as a table (terminal), one JSON array or CSV; log text is made harmless for each.
 
-    `keys`: the names in JSON where headers are translated.
+    `keys`: the names in JSON where headers are translated. `cut`: columns of the table that stay on one line, cut where the room ends.
     """
     if OPTIONS.json or form == "json":
         emit([dict(zip(keys or headers, row, strict=True)) for row in rows])
@@ -131,26 +134,35 @@ def show(headers: Sequence[str], rows: Iterable[Sequence[object]], form: str = "
         writer.writerow(headers)
         writer.writerows([csv_safe("" if cell is None else str(cell)) for cell in row] for row in rows)
     elif form == "table":
-        _table(headers, rows)
+        _table(headers, rows, cut)
     else:
         close = difflib.get_close_matches(form, ["table", "json", "csv"], 1)
         raise UsageError(f"--format {form}: table | json | csv", hint=close[0] if close else "")
 
 
-def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def width() -> int:
+    """Columns of the terminal; at least 120 where there is none."""
+    if sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    columns = os.environ.get("COLUMNS", "")
+    return max(120, int(columns) if columns.isdecimal() else 0)
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[object]], cut: Sequence[int] = ()) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE, pad_edge=False)
-    for header in headers:
-        table.add_column(Text(header), overflow="fold")
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), expand=bool(cut))
+    for place, header in enumerate(headers):
+        if place in cut:
+            table.add_column(Text(header), overflow="ellipsis", no_wrap=True, ratio=1)
+        else:
+            table.add_column(Text(header), overflow="fold")
     for row in rows:
         table.add_row(*(Text(one_line("" if cell is None else str(cell), 300)) for cell in row))
-    columns = os.environ.get("COLUMNS", "")
-    width = None if sys.stdout.isatty() else max(120, int(columns) if columns.isdecimal() else 0)
-    Console(highlight=False, width=width).print(table)
+    Console(highlight=False, width=width()).print(table)
 
 
 def track(items: Iterable[Any], text: str, total: float | None = None) -> Iterable[Any]:

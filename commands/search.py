@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from commands.common import OPTIONS, clock, emit, runtime, say, show
+from commands.event_view import ID_DIGITS, READ, draw
 from domain.clock import iso_local, show_local
 from domain.i18n import t
 
@@ -32,9 +33,10 @@ _SHOWN: Final = (
     "event.original",
     "event.id",
 )
-"""Columns of a table unless `--fields` says otherwise; those that are empty are left out."""
+"""Columns of CSV unless `--fields` says otherwise."""
+_LONG: Final = ("event.original", "message", "process.command_line", "url.original", "user_agent.original")
+"""Fields that a table cuts rather than folds."""
 _LIMIT: Final = 100
-_ID_DIGITS: Final = 12
 _BAR: Final = 50
 
 
@@ -78,7 +80,7 @@ def _found(events: EventStore, wanted: Query, form: str) -> None:
 def _narrowed(wanted: Query, form: str) -> Query:
     """Tables and CSV read only the columns that they show."""
     machine = OPTIONS.json or form == "json"
-    return wanted if machine or wanted.fields else replace(wanted, fields=_SHOWN)
+    return wanted if machine or wanted.fields else replace(wanted, fields=READ if form == "table" else _SHOWN)
 
 
 def _print(tables: Iterable[pa.Table], wanted: Query, form: str) -> int:
@@ -94,17 +96,14 @@ def _print(tables: Iterable[pa.Table], wanted: Query, form: str) -> int:
         return total
     for table in tables:
         total += table.num_rows
-        names = _columns(table, wanted, form)
-        show([_header(n) for n in names] if form == "table" else names, _cells(table, names, form), form)
+        if form == "table" and not wanted.fields:
+            sys.stdout.writelines(f"{line}\n" for line in draw(table))
+        else:
+            names = wanted.fields or [n for n in _SHOWN if n in table.column_names]
+            cut = [i for i, n in enumerate(names) if n in _LONG]
+            show([_header(n) for n in names] if form == "table" else names, _cells(table, names, form), form, cut=cut)
         sys.stdout.flush()
     return total
-
-
-def _columns(table: pa.Table, wanted: Query, form: str) -> Sequence[str]:
-    if wanted.fields:
-        return wanted.fields
-    there = [n for n in _SHOWN if n in table.column_names]
-    return there if form == "csv" else [n for n in there if table[n].null_count < table.num_rows]
 
 
 def _header(name: str) -> str:
@@ -122,7 +121,7 @@ def _cells(table: pa.Table, names: Sequence[str], form: str) -> Iterator[list[ob
             if name == "@timestamp" and value is not None:
                 line.append(show_local(value) if form == "table" else iso_local(value))
             elif name == "event.id" and form == "table" and value is not None:
-                line.append(value.hex()[:_ID_DIGITS])
+                line.append(value.hex()[:ID_DIGITS])
             else:
                 plain = plain_value(name, value)
                 line.append(", ".join(plain) if isinstance(plain, list) else plain)

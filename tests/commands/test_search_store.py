@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from commands import event_view
+from domain.query import Query
 from store import open_store
 from tests.store.events import T0, delivery, events, identity
 
@@ -114,3 +116,33 @@ def test_retention_refuses_today_and_nonsense(soc_here, data):
 def test_compact(soc_here, data):
     (done,) = lines(soc_here(data, "store", "compact", "--json"))
     assert done == {"merged_away": 0}
+
+
+@pytest.fixture
+def long(tmp_path):
+    store = open_store(f"file:{tmp_path / 'd'}")
+    more = {"source__ip": "2001:db8::7", "destination__ip": "2001:db8::9", "destination__port": 443, "event__action": "logged-in"}
+    store.events.append(delivery(events(0, 1, event__outcome="failure", message="word " * 60, **more)))
+    store.close()
+    return "--data=d"
+
+
+def test_a_wide_terminal_shows_an_event_on_one_line(soc_here, long):
+    out = [line for line in soc_here(long, "search").stdout.splitlines() if "logged-in ✗" in line]
+    assert len(out) == 1
+    assert len(out[0]) <= 200
+    assert "2001:db8::7" in out[0]
+    assert "→ [2001:db8::9]:443 word" in out[0]
+    assert "…" in out[0]
+
+
+def test_a_narrow_terminal_shows_an_event_on_two_lines(long, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(event_view, "width", lambda: 80)
+    store = open_store(f"file:{tmp_path / 'd'}")
+    drawn = [line for table in store.events.search(Query()) for line in event_view.draw(table)]
+    store.close()
+    assert len(drawn) == 2
+    assert all(len(line) <= 80 for line in drawn)
+    assert drawn[0].startswith("24/11/2026 08:00:00  ")
+    assert drawn[1].startswith("    → [2001:db8::9]:443 word")
+    assert capsys.readouterr().out == ""
