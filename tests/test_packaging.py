@@ -81,7 +81,7 @@ def test_locks_agree_with_each_other_and_with_the_project() -> None:
 
 
 IMPORTED_AS = {
-    "ahocorasick-rs": "ahocorasick_rs", "google-re2": "re2", "pysigma": "sigma", "pysigma-backend-opensearch": "sigma.backends", "python-docx": "docx", "pyyaml": "yaml", "tzdata": "",
+    "ahocorasick-rs": "ahocorasick_rs", "google-re2": "re2", "opensearch-py": "opensearchpy", "pysigma": "sigma", "pysigma-backend-opensearch": "sigma.backends", "python-docx": "docx", "pyyaml": "yaml", "tzdata": "",
 }  # fmt: skip
 """Distribution -> module, where they differ; "" = data that the standard library reads."""
 
