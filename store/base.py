@@ -64,6 +64,8 @@ class Delivery:
     dead: Sequence[DeadLetter] = ()
     replayed: Sequence[int] = ()
     """Numbers of dead letters that this delivery stores."""
+    retired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Source -> (stored, unparsed): events that its counts call stored, but that retention had removed before: a store copied from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ class RecordStore(Protocol):
         """All records of one key, in order."""
 
     def find(self, stream: str, after: int = 0, keys: Sequence[str] = ()) -> Iterator[Record]:
-        """Records of a stream with seq > after, in order; only `keys` when given."""
+        """Records of a stream ("" = of every stream) with seq > after, in order; only `keys` when given."""
 
 
 class Coordination(Protocol):
@@ -244,6 +246,9 @@ class Coordination(Protocol):
 
     def cursor(self, name: str) -> int:
         """Ingest sequence up to which `name` has worked; 0 at first."""
+
+    def cursors(self) -> Mapping[str, int]:
+        """Every cursor that was ever moved, by name."""
 
     def state(self, name: str) -> Mapping[str, object]:
         """State stored with the cursor (correlation buffers, model state)."""

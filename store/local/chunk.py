@@ -18,7 +18,8 @@ from domain.errors import StoreError
 from domain.event import Column, Rows, encode
 from domain.raw import Int64s
 from store.local.folder import Lock
-from store.local.layout import SEQ, Group
+from store.local.layout import Group
+from store.rows import SEQ
 
 
 @dataclass(frozen=True)

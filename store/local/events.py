@@ -17,7 +17,8 @@ from store.local.catalog import Snapshot, Written, insert, snapshot, tally
 from store.local.chunk import SegmentChunk
 from store.local.db import Database
 from store.local.folder import Folder
-from store.local.layout import DAY, by_day, content, prepare
+from store.local.layout import content
+from store.rows import DAY, by_day, prepare
 
 
 class LocalEvents:

@@ -30,6 +30,10 @@ def record(tx: sqlite3.Connection, delivery: Delivery) -> None:
     )
     for number in delivery.replayed:
         _replay(tx, number)
+    tx.executemany(
+        "INSERT INTO retired VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET stored = stored + excluded.stored, unparsed = unparsed + excluded.unparsed",
+        [(source, stored, unparsed) for source, (stored, unparsed) in delivery.retired.items()],
+    )
 
 
 def checkpoints(db: Database, source: str, stream: str | None = None) -> list[Checkpoint]:

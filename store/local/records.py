@@ -39,15 +39,16 @@ class LocalRecords:
 
     def find(self, stream: str, after: int = 0, keys: Sequence[str] = ()) -> Iterator[Record]:
         """Records of a stream with seq > after, in order, as they stood when the call began; only `keys` when given."""
+        every: tuple[str, tuple[str, ...]] = ("stream = ?", (stream,)) if stream else ("1", ())
         upto = int(self._db.all("SELECT coalesce(max(seq), 0) FROM records")[0][0])
         if not keys:
-            return self._pages("stream = ?", (stream,), after, upto)
+            return self._pages(*every, after, upto)
         distinct = sorted(set(keys))
         if len(distinct) <= _KEYS:
             marks = ", ".join("?" * len(distinct))
-            return self._pages(f"stream = ? AND key IN ({marks})", (stream, *distinct), after, upto)
+            return self._pages(f"{every[0]} AND key IN ({marks})", (*every[1], *distinct), after, upto)
         wanted = set(distinct)
-        return (r for r in self._pages("stream = ?", (stream,), after, upto) if r.key in wanted)
+        return (r for r in self._pages(*every, after, upto) if r.key in wanted)
 
     def _pages(self, where: str, args: Sequence[str], after: int, upto: int) -> Iterator[Record]:
         while True:
@@ -92,6 +93,10 @@ class LocalCoordination:
         """Ingest sequence up to which `name` has worked; 0 at first."""
         rows = self._db.all("SELECT position FROM cursors WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
+
+    def cursors(self) -> Mapping[str, int]:
+        """Every cursor, by name."""
+        return {name: int(position) for name, position in self._db.all("SELECT name, position FROM cursors ORDER BY name")}
 
     def state(self, name: str) -> Mapping[str, object]:
         """State stored with the cursor; empty at first."""

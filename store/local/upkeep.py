@@ -18,8 +18,9 @@ from store.local.catalog import Written, drop, insert, select, snapshot, tally
 from store.local.chunk import Segment, SegmentChunk, Source
 from store.local.db import Database
 from store.local.folder import Folder, day_number
-from store.local.layout import DAY, SEQ, content, prepare
+from store.local.layout import content
 from store.local.times import instant
+from store.rows import DAY, SEQ, prepare
 
 TARGET_ROWS: Final = 400_000
 """Segments are merged up to this size."""

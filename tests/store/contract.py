@@ -220,6 +220,12 @@ def test_verify_recounts_the_ledger(store):
     assert store.events.verify() == ["ledger web1: stored 5, the segments hold 4"]
 
 
+def test_what_was_retired_before_counts_as_stored(store):
+    counts = Counts("web1", received=9, stored=9, unparsed=1)
+    store.events.append(Delivery({"nginx": [events(0, 4)]}, counts=[counts], retired={"web1": (5, 1)}))
+    assert store.events.verify() == []
+
+
 def test_retention_removes_whole_days_but_not_what_is_held(store):
     for days in (30, 20, 10, 0):
         store.events.append(delivery(events(days * 10, 5, at=T0 - timedelta(days=days))))
@@ -266,6 +272,12 @@ def test_records_are_numbered_by_key_and_over_all(store):
     assert [r.seq for r in store.records.find("alert", keys=[str(i) for i in range(2000)] + ["b"])] == [2]
 
 
+def test_every_stream_is_found_at_once(store):
+    store.records.append([new("alert", "a"), new("incident", "i"), new("alert", "b")], T0)
+    assert [(r.stream, r.key, r.seq) for r in store.records.find("")] == [("alert", "a", 1), ("incident", "i", 2), ("alert", "b", 3)]
+    assert [r.key for r in store.records.find("", after=1, keys=["b", "i"])] == ["i", "b"]
+
+
 def test_many_records_are_found_page_by_page(store):
     store.records.append([new("alert", str(i)) for i in range(2500)], T0)
     found_ = store.records.find("alert")
@@ -310,6 +322,7 @@ def test_a_scan_is_committed_once(store):
     with pytest.raises(ConflictError):
         commit("sigma", 10, 20, [new("alert", "a", "hits")], T0, expect={("alert", "a"): 9})
     assert store.coordination.cursor("sigma") == 10
+    assert store.coordination.cursors() == {"sigma": 10}
     assert commit("sigma", 10, 20, [], T0)
     assert store.coordination.state("sigma") == {"buffer": [1]}
     assert [r.key for r in store.records.find("alert")] == ["a"]
