@@ -6,12 +6,16 @@ import io
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import hypothesis
 import pytest
+
+from tests.servers import opensearch
+from tests.servers.cluster import Cluster
 
 if TYPE_CHECKING:
     from store.base import Store
@@ -47,6 +51,58 @@ def tmp_store(tmp_path: Path) -> Iterator[Store]:
     from store import open_store
 
     store = open_store(f"file:{tmp_path / 'store'}", {})
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def plain_opensearch() -> Cluster:
+    """One OpenSearch node without security, shared by the whole run: keep to an index prefix of your own (`index_prefix`)."""
+    return _server(opensearch.Plan())
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(plain_opensearch: Cluster) -> str:
+    """The URL of that node."""
+    return plain_opensearch.url
+
+
+@pytest.fixture(scope="session")
+def secure_opensearch() -> Cluster:
+    """One node with TLS and users, shared by the whole run: `.url`, `.access` (user, password, ca, client certificates), `.call` as administrator."""
+    return _server(opensearch.Plan(secure=True))
+
+
+def _server(plan: opensearch.Plan) -> Cluster:
+    """Where no server can be had its tests are skipped, but never in CI."""
+    reason = opensearch.unavailable(plan)
+    if reason and "CI" not in os.environ:
+        pytest.skip(reason)
+    if reason:
+        pytest.fail(reason)
+    return opensearch.shared(secure=plan.secure)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The servers end with the run; if it crashes, their watchdog ends them."""
+    if not hasattr(config, "workerinput"):
+        opensearch.end_shared()
+
+
+@pytest.fixture
+def index_prefix(plain_opensearch: Cluster) -> Iterator[str]:
+    """A prefix that no other test uses; what was made under it is removed afterwards."""
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    yield prefix
+    plain_opensearch.forget(prefix)
+
+
+@pytest.fixture
+def cluster_store(opensearch_url: str, index_prefix: str) -> Iterator[Store]:
+    """An empty store on the shared node."""
+    from store import open_store
+
+    store = open_store(opensearch_url, {"index_prefix": index_prefix})
     yield store
     store.close()
 
