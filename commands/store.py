@@ -1,7 +1,8 @@
-"""`soc store`: info, verify, compact, retain, hold."""
+"""`soc store`: info, verify, compact, retain, hold, publish, dashboards."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -96,6 +97,30 @@ def hold(
         ]
         names = ("name", "since", "until", "parsers")
         show([t(f"store.col_{c}") for c in names], rows, form, names)
+
+
+@app.command(help=t("dashboards.publish_help"))
+def publish(everything: Annotated[bool, typer.Option("--all", help=t("dashboards.opt_all"))] = False) -> None:
+    """Lay out alerts and ledger for the dashboards."""
+    from jobs.publish import publish as job
+
+    done = job(runtime(), everything=everything)
+    if OPTIONS.json:
+        emit(vars(done))
+    say(t("dashboards.published", alerts=done.alerts, sources=done.sources))
+
+
+@app.command(help=t("dashboards.help"))
+def dashboards(out: Annotated[str, typer.Option("--out", help=t("dashboards.opt_out"))] = "") -> None:
+    """Write the saved objects."""
+    from jobs.publish import dashboards as job
+
+    written = job(runtime(), out)
+    if not out:
+        sys.stdout.buffer.write(written)
+        sys.stdout.buffer.flush()
+    else:
+        say(t("dashboards.written", n=written.count(b"\n"), path=out))
 
 
 def _size(count: int) -> str:

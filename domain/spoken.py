@@ -69,6 +69,11 @@ def tactic(name: str) -> str:
     return catalogue(lang(), "attack").get(name.replace("-", "_"), name)
 
 
+def is_technique(name: str) -> bool:
+    """Whether a tag without `attack.`, in lower case, names a technique: t1110, t1110.001."""
+    return _TECHNIQUE.fullmatch(name) is not None
+
+
 def attack(tags: Iterable[str]) -> str:
     """`xâm nhập ban đầu; T1190 khai thác ứng dụng công khai`: tactics first, then techniques; other tags as they are."""
     names = [tag.removeprefix("attack.").lower() for tag in tags]

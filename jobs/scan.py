@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ConflictError, UsageError
 from domain.window import duration
-from jobs import retro, rulesets
+from jobs import publish, retro, rulesets
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -51,6 +51,7 @@ def scan(runtime: Runtime, tick: Callable[[float], None] | None = None) -> ScanR
     for detector in _anomaly(runtime):
         _run(runtime, detector, head, report, tick)
     _run(runtime, _follow(runtime), head, report, tick)
+    report.notes += publish.after_scan(runtime)
     return report
 
 

@@ -65,7 +65,7 @@ class Delivery:
     replayed: Sequence[int] = ()
     """Numbers of dead letters that this delivery stores."""
     retired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Source -> (stored, unparsed): events that its counts call stored, but that retention had removed before: a store copied from elsewhere."""
+    """Source -> (stored, unparsed): events that its counts call stored, but that retention had removed before (a copied store)."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ class Capabilities:
     compaction: bool
     snapshots: bool
     aggregates: bool
+    dashboards: bool = False
+    """`Store.publish` lays out documents where OpenSearch Dashboards reads them."""
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,12 @@ class Store(Protocol):
     records: RecordStore
     coordination: Coordination
     url: str
+
+    def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
+        """Lay out id -> flat document of one projection (`domain/published.yml`), replacing what is there under these ids; how many.
+
+        StoreError where the engine has no dashboards (`Capabilities.dashboards`).
+        """
 
     def close(self) -> None:
         """Release files and connections."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from domain.errors import StoreError
@@ -39,6 +40,10 @@ class LocalStore:
         db = Database(catalog)
         upkeep.sweep(db, folder)
         return cls(db, folder)
+
+    def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:  # noqa: ARG002  the contract's
+        """Dashboards read clusters only."""
+        raise StoreError("an embedded store has no dashboards", where=self.url, hint='store.url = "https://HOST:9200": docs/dashboards.md')
 
     def close(self) -> None:
         """Release files and connections."""

@@ -1,0 +1,109 @@
+"""Documents laid out for dashboards: `<prefix>-alerts`, `<prefix>-sources`. A projection that may be deleted and published again.
+
+Each document is replaced as a whole under its id. The mapping is the dictionary of `domain/published.yml`; a field that is added
+there is added to the index, one that changed its type there makes the index be refused with the way out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from domain.errors import StoreError
+from domain.published import opensearch_properties, published
+from domain.text import one_line
+
+if TYPE_CHECKING:
+    from store.opensearch.client import Cluster
+
+Documents = Mapping[str, Mapping[str, object]]
+BATCH: Final = 2_000
+"""Documents of one request."""
+_TRIES: Final = 8
+_SETTINGS: Final = {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
+
+
+def publish(cluster: Cluster, prefix: str, name: str, documents: Documents) -> int:
+    """Lay out the documents (id -> flat document, times as datetime); how many. StoreError when one cannot be stored."""
+    if name not in published():
+        raise ValueError(f"{name}: {', '.join(published())}")
+    index = f"{prefix}-{name}"
+    prepare(cluster, index, name)
+    ids = list(documents)
+    for start in range(0, len(ids), BATCH):
+        _replace(cluster, index, {key: documents[key] for key in ids[start : start + BATCH]})
+    return len(ids)
+
+
+def prepare(cluster: Cluster, index: str, name: str) -> None:
+    """Make the index, or add the fields that are new. StoreError when a field is there with another type."""
+    wanted = opensearch_properties(name)
+    there = cluster.call("GET", f"/{index}/_mapping", missing=True)
+    if there is None:
+        try:
+            body = {"settings": _SETTINGS, "mappings": {"dynamic": False, "properties": wanted}}
+            cluster.call("PUT", f"/{index}", body)
+        except StoreError as error:
+            if getattr(error, "kind", "") != "resource_already_exists_exception":
+                raise
+        return
+    known = dict(_flat(next(iter(there.values()))["mappings"].get("properties", {})))
+    wrong = [field for field, shape in wanted.items() if field in known and known[field] != _type(shape)]
+    if wrong:
+        raise StoreError(
+            f"the index was made with other types of {', '.join(sorted(wrong)[:5])}", where=f"{cluster.where}/{index}",
+            hint="delete this index (it holds copies only), then: soc store publish --all",
+        )  # fmt: skip
+    fresh = {field: shape for field, shape in wanted.items() if field not in known}
+    if fresh:
+        cluster.call("PUT", f"/{index}/_mapping", {"properties": fresh})
+
+
+def _replace(cluster: Cluster, index: str, documents: Documents) -> None:
+    todo = dict(documents)
+    for attempt in range(_TRIES):
+        items = cluster.bulk(_lines(index, todo))
+        refused = [(key, item) for key, item in zip(todo, items, strict=True) if item["status"] >= 300]
+        lasting = [item for _, item in refused if item["status"] != 429]
+        if lasting:
+            raise _refusal(cluster, index, lasting)
+        todo = {key: todo[key] for key, _ in refused}
+        if not todo:
+            return
+        time.sleep(min(5.0, 0.1 * 2**attempt))
+    raise StoreError(
+        f"the cluster is too busy: {len(todo)} documents were not taken", where=f"{cluster.where}/{index}", hint="soc store publish"
+    )
+
+
+def _lines(index: str, documents: Documents) -> bytes:
+    """NDJSON of one `_bulk` request; empty values are left out."""
+    out = []
+    for key, document in documents.items():
+        out.append(orjson.dumps({"index": {"_index": index, "_id": key}}))
+        out.append(orjson.dumps({name: value for name, value in document.items() if value is not None and value not in ("", [], ())}))
+    return b"\n".join([*out, b""])
+
+
+def _refusal(cluster: Cluster, index: str, items: Sequence[Mapping[str, Any]]) -> StoreError:
+    told = items[0].get("error") or {}
+    return StoreError(
+        f"{len(items)} documents were refused: {one_line(str(told.get('reason', told)), 200)}", where=f"{cluster.where}/{index}",
+        hint="soc doctor",
+    )  # fmt: skip
+
+
+def _flat(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted name, type) of every field of a mapping."""
+    for name, shape in properties.items():
+        if "properties" in shape:
+            yield from _flat(shape["properties"], f"{prefix}{name}.")
+        if "type" in shape:
+            yield f"{prefix}{name}", shape["type"]
+
+
+def _type(shape: object) -> str:
+    return str(shape["type"]) if isinstance(shape, dict) else ""
