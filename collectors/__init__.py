@@ -8,6 +8,7 @@ SOURCES: Final[dict[str, str]] = {
     "file": "collectors.file:Files",
     "evtx": "collectors.file:Files",
     "syslog": "collectors.spooled:Spooled",
+    "opensearch": "collectors.opensearch:Indices",
 }
 """Source type -> "module:class" of its Collector."""
 

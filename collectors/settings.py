@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from domain.clock import Clock
+
+if TYPE_CHECKING:
+    from collectors.shard import Cluster
 
 
 class Settings(Protocol):
@@ -50,3 +53,22 @@ class Place(Protocol):
     @property
     def clock(self) -> Clock:
         """What time it is."""
+
+
+class Indexed(Settings, Protocol):
+    """One `[[source]]` of type opensearch."""
+
+    @property
+    def index(self) -> str:
+        """Pattern of indices, aliases, data streams; several separated by commas."""
+
+    @property
+    def since(self) -> str:
+        """At first sight of a shard, documents before this time are passed over: 2026-11-01, 7d; empty = none."""
+
+
+class Connected(Place, Protocol):
+    """A place that knows how to reach clusters."""
+
+    def connect(self, settings: Indexed) -> tuple[Cluster, str]:
+        """A connection for a source, and the prefix of our own indices there."""

@@ -12,7 +12,7 @@ import typer
 
 from commands.common import OPTIONS, emit, runtime, say, show
 from domain.clock import iso_local, show_local
-from domain.errors import SourceError, UsageError
+from domain.errors import LackingError, SourceError, UsageError
 from domain.i18n import t
 from domain.text import one_line
 from jobs import collect_replay
@@ -59,7 +59,8 @@ def once(
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
         what = f"{len(failed)} of {len(outcomes)} sources could not be read to the end: {failed[0].error}"
-        raise SourceError(what, hint="soc collect status")
+        lacking = any(outcome.exit_code == LackingError.exit_code for outcome in failed)
+        raise (LackingError if lacking else SourceError)(what, hint="soc collect status")
 
 
 @app.command(help=t("collect.help_run"))

@@ -5,6 +5,7 @@ SocError                 base: says what was wrong, where, what is allowed and t
 ├── ConfigError          exit 3: soc.toml
 ├── ContentError         exit 4: a rule, playbook, filter or register is invalid
 ├── SourceError          exit 5: a log source cannot be reached or read
+│   └── LackingError     exit 6: the source's cluster grants us too little; the privilege is named
 ├── StoreError           exit 6: the store is unreachable, full, locked or of another version
 │   └── ConflictError    exit 6: somebody else wrote first (compare-and-swap lost)
 └── NotPermitted         exit 7
@@ -53,6 +54,12 @@ class SourceError(SocError):
     """A log source cannot be reached or read."""
 
     exit_code = 5
+
+
+class LackingError(SourceError):
+    """The cluster that a source reads grants us too little."""
+
+    exit_code = 6
 
 
 class StoreError(SocError):

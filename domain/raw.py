@@ -60,6 +60,8 @@ class RawBatch:
     """Records received for this batch: rows + rejected + duplicates."""
     duplicates: int = 0
     """Records of an overlapping pull that were already stored."""
+    overlap: int = 0
+    """Records at positions below this may be stored already: the store is asked for their ids."""
 
 
 def event_ids(source: str, stream: str, positions: Int64s, records: pa.Array) -> pa.Array:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from collectors import SOURCES, faults
 from collectors.base import Collector
@@ -17,6 +17,7 @@ from collectors.file import Files
 from domain.clock import Clock
 from domain.errors import ConfigError, ConflictError, SocError, SourceError, UsageError
 from domain.raw import Checkpoint, RawBatch
+from jobs import foreign
 from jobs.config import Source
 from jobs.deliver import Pending
 from jobs.leases import Leases
@@ -42,6 +43,8 @@ class Outcome:
     """Another process is collecting this source."""
     error: str = ""
     """Why it could not be read to the end."""
+    exit_code: int = 5
+    """Of the command, when there is an error."""
 
     def count(self, done: Pending) -> None:
         """Add a delivery."""
@@ -104,11 +107,13 @@ class Place:
     """Relative patterns start here."""
     spool: Path
     clock: Clock
+    connect: Callable[[Any], tuple[Any, str]]
+    """A connection to the cluster of a source, and the prefix of our own indices there."""
 
 
 def place(runtime: Runtime) -> Place:
     """Of this configuration."""
-    return Place(runtime.config.root, runtime.state_dir / "spool", runtime.clock)
+    return Place(runtime.config.root, runtime.state_dir / "spool", runtime.clock, lambda source: foreign.connect(runtime, source))
 
 
 def collect(runtime: Runtime, sources: Sequence[Source], tell: Callable[[Outcome], None] | None = None) -> list[Outcome]:
@@ -143,7 +148,7 @@ def one(runtime: Runtime, source: Source, leases: Leases, most: int = 0) -> Outc
             if number == most:
                 break
     except SourceError as error:
-        outcome.error = str(error)
+        outcome.error, outcome.exit_code = str(error), error.exit_code
     except ConflictError:
         outcome.busy = True
     except (SocError, OSError, MemoryError):
@@ -167,6 +172,7 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
             batch, failure = None, error
         if batch is None:
             break
+        batch = foreign.fresh(runtime, batch)
         faults.point("read")
         stream = batch.checkpoint.stream
         pending.add(batch, places.get(stream, replace(batch.checkpoint, position=0)), runtime.clock.now())

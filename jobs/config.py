@@ -37,6 +37,19 @@ class Source:
     exercise: bool = False
     read_only: bool = False
     url: str = ""
+    """opensearch: the cluster; empty = the one of store.url."""
+    index: str = ""
+    """opensearch: pattern of indices, aliases, data streams; several separated by commas."""
+    profile: str = "auto"
+    """opensearch: who wrote the documents (collectors/profiles)."""
+    since: str = ""
+    """opensearch: older documents are passed over at first sight: 2026-11-01, 7d."""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+    ca: str = ""
+    client_cert: str = ""
+    client_key: str = ""
     framing: str = "auto"
     """TCP: auto, newline, octet."""
     record_start: str = ""

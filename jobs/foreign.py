@@ -1,0 +1,84 @@
+"""Clusters that sources read: whose connection, and what goes wrong there in the words of a source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow.compute as pc
+
+from collectors.shard import Unreadable
+from domain.errors import LackingError, SourceError, StoreError
+from domain.raw import RawBatch, event_ids
+
+if TYPE_CHECKING:
+    from jobs.config import Source
+    from jobs.runtime import Runtime
+    from store.opensearch.client import Cluster
+
+PATIENCE: Final = 10.0
+"""Seconds for which a cluster of others is tried; the next pull tries again."""
+PREFIX: Final = "thapcanh"
+_WAYS: Final = ("user", "password", "api_key", "ca", "client_cert", "client_key")
+
+
+class Reader:
+    """A cluster, only read."""
+
+    def __init__(self, cluster: Cluster, source: str) -> None:
+        self._cluster = cluster
+        self._source = source
+
+    def call(self, method: str, path: str, body: object = None, params: dict[str, Any] | None = None, *, missing: bool = False) -> Any:
+        """The answer. LackingError names the privilege, Unreadable what an index refused, SourceError that the cluster is away."""
+        from store.opensearch.client import Lacking, Refused
+
+        try:
+            return self._cluster.call(method, path, body, params, missing=missing, patience=PATIENCE)
+        except Lacking as error:
+            what = f"{error.what} on {path.split('/')[1]}"
+            raise LackingError(what, where=self._source, hint="docs/indices.md: the role for reading") from None
+        except Refused as error:
+            raise Unreadable(f"{path.split('/')[1]}: {error.reason or error.kind}", where=self._source) from None
+        except StoreError as error:
+            raise SourceError(f"{error.where}: {error.what}", where=self._source, hint="soc config check") from None
+
+    def uuid(self, index: str) -> str:
+        """The index's own id, which a reader is told only in the answer to a question that no shard understands."""
+        from store.opensearch.client import Refused
+
+        try:
+            self._cluster.call("POST", f"/{index}/_search", {"size": 0, "query": {"range": {"_seq_no": {"gt": "?"}}}}, patience=PATIENCE)
+        except Refused as error:
+            causes = (error.info.get("error") or {}).get("root_cause") or [{}]
+            found = str(causes[0].get("index_uuid") or "")
+            return "" if found == "_na_" else found
+        except StoreError as error:
+            raise SourceError(f"{error.where}: {error.what}", where=self._source) from None
+        return ""
+
+
+def connect(runtime: Runtime, source: Source) -> tuple[Reader, str]:
+    """The cluster of a source, and the prefix of our own indices there (never read as somebody else's)."""
+    from store.opensearch.client import connect as open_cluster
+
+    prefix = str(runtime.config.store.get("index_prefix") or PREFIX)
+    if source.url:
+        return Reader(open_cluster(source.url, {way: getattr(source, way) for way in _WAYS}), source.id), prefix
+    return Reader(open_cluster(runtime.store_url, runtime.config.store), source.id), prefix
+
+
+def fresh(runtime: Runtime, batch: RawBatch) -> RawBatch:
+    """A batch without the records that the store holds already; asked only where an older state of an index is read again."""
+    if not batch.overlap or not len(batch.records):
+        return batch
+    ids = event_ids(batch.source, batch.stream, batch.positions, batch.records)
+    known = runtime.store.events.fetch([i.hex() for i in ids.to_pylist()])
+    if not known.num_rows:
+        return batch
+    new = pc.invert(pc.is_in(ids, known["event.id"].combine_chunks().cast(ids.type)))
+    kept = new.to_numpy(zero_copy_only=False)
+    return replace(
+        batch, records=batch.records.filter(new), positions=batch.positions[kept], arrivals=batch.arrivals[kept],
+        duplicates=batch.duplicates + int((~kept).sum()),
+    )  # fmt: skip
