@@ -19,9 +19,9 @@ _ARROW: Final = {
 }  # fmt: skip
 _OPENSEARCH: Final[dict[str, dict[str, object]]] = {
     "keyword": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191}, "text": {"type": "text"},
-    "ip": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191}, "long": {"type": "long"},
-    "double": {"type": "double"}, "boolean": {"type": "boolean"}, "date": {"type": "date"},
-    "bytes": {"type": "keyword", "index": False, "doc_values": False}, "id": {"type": "keyword"},
+    "ip": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191, "fields": {"ip": {"type": "ip", "ignore_malformed": True}}},
+    "long": {"type": "long"}, "double": {"type": "double"}, "boolean": {"type": "boolean"}, "date": {"type": "date"},
+    "bytes": {"type": "keyword", "index": False, "doc_values": False}, "id": {"type": "keyword", "doc_values": False},
 }  # fmt: skip
 
 

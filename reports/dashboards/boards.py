@@ -155,10 +155,7 @@ def _overview() -> list[Chart | Listed]:
 
 def _sources() -> list[Chart | Listed]:
     source = _terms("source", size=20)
-    reasons = (
-        _terms("thapcanh.source", "bucket", 50), _terms("thapcanh.parser", "bucket", 5, missing="missing"),
-        _terms("error.type", "bucket", 5, missing="missing"),
-    )  # fmt: skip
+    parsers = (_terms("thapcanh.source", "bucket", 50), _terms("thapcanh.parser", "bucket", 5, missing="missing"))
     refused = (Metric("max", "rejected"), Metric("max", "duplicates"))
     return [
         _figure("sources_count", SOURCES, Metric()),
@@ -169,7 +166,7 @@ def _sources() -> list[Chart | Listed]:
         Chart("sources_unparsed", "hbars", SOURCES, (Metric("max", "unparsed_share"),), (source,), "unparsed > 0"),
         Chart("sources_refused", "hbars", SOURCES, refused, (source,), "rejected > 0 or duplicates > 0"),
         _over_time("unparsed_by_source", EVENTS, _terms("thapcanh.source", "group", 15, others=True), UNPARSED),
-        Chart("unparsed_by_parser", "table", EVENTS, splits=reasons, query=UNPARSED),
+        Chart("unparsed_by_parser", "table", EVENTS, splits=parsers, query=UNPARSED),
         Listed("unparsed_list", EVENTS, ("thapcanh.source", "thapcanh.parser", "error.message", "message"), UNPARSED),
     ]
 

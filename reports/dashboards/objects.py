@@ -18,7 +18,7 @@ PANEL_VERSION: Final = "3.0.0"
 INDEX_REF: Final = "kibanaSavedObjectMeta.searchSourceJSON.index"
 COLUMNS: Final = 48
 """Width of the grid."""
-_KINDS: Final = {"long": "number", "double": "number", "boolean": "boolean", "date": "date"}
+_KINDS: Final = {"long": "number", "double": "number", "boolean": "boolean", "date": "date", "ip": "ip"}
 _META: Final = (("_id", "string", True), ("_index", "string", True), ("_score", "number", False), ("_source", "_source", False))
 
 
@@ -53,7 +53,11 @@ class Placed:
 def index_pattern(pattern: Pattern) -> SavedObject:
     """An index pattern with its field list, so that charts draw before anybody has refreshed it."""
     fields = [_field(name, kind, kind, searchable) for name, kind, searchable in _META]
-    fields += [_mapped(name, shape) for name, shape in pattern.properties.items()]
+    for name, shape in pattern.properties.items():
+        fields.append(_mapped(name, shape))
+        inner = shape.get("fields")
+        for word, other in inner.items() if isinstance(inner, Mapping) else ():
+            fields.append({**_mapped(f"{name}.{word}", other), "subType": {"multi": {"parent": name}}})
     attributes = {"title": pattern.title, "fields": _json(fields), "fieldFormatMap": _json(pattern.formats)}
     if pattern.time:
         attributes["timeFieldName"] = pattern.time
