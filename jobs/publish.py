@@ -175,10 +175,14 @@ def _attack(tags: Iterable[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _places(alert: Alert, registers: Registers, events: Sequence[Event]) -> tuple[list[Unit], list[Asset]]:
-    """Units and assets at the time: of its entities, else of what it is related to, else of the machines in its events."""
+    """Units and assets at the time: of its entities, else of what it is related to, else of the machines in its events, else of its source.
+
+    An access log does not say on which machine it was written; a register that lists the source's id among the hosts of an asset does.
+    """
     groups = [
         [e.value for e in alert.entities if e.type in _PLACES], [e.value for e in alert.related if e.type in _PLACES],
         [value for name in _MACHINES for value in _values(events, name)],
+        [*_values(events, "thapcanh.source"), *(e.value for e in alert.entities if e.type == "source")],
     ]  # fmt: skip
     units: dict[str, Unit] = {}
     assets: dict[str, Asset] = {}
