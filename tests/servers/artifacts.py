@@ -24,6 +24,8 @@ SECURITY = ("opensearch-security", "opensearch-job-scheduler")
 
 _LOG4J = {VERSION: "2.25.4", SECURE_VERSION: "2.21.0"}
 """log4j-core is optional in the server's POM: the version of its log4j-api."""
+_ICU = "77.1"
+"""Word boundaries of Thai, without which no index can be made: the server tries all its analyzers, and small Java runtimes leave Thai out."""
 _MODULES = {
     "transport-netty4": ("transport-netty4-client", "transport.Netty4"),
     "analysis-common": ("analysis-common", "analysis.common.CommonAnalysis"),
@@ -90,6 +92,7 @@ def _parts(version: str, plugins: Sequence[str]) -> dict[str, str]:
     lib = [
         _dependency("org.opensearch", "opensearch", version), _dependency("org.opensearch", "opensearch-plugin-classloader", version),
         _dependency("org.apache.logging.log4j", "log4j-core", _LOG4J[version]),
+        _dependency("com.ibm.icu", "icu4j-localespi", _ICU),
         _dependency("org.locationtech.spatial4j", "spatial4j", "0.7"), _dependency("org.locationtech.jts", "jts-core", "1.15.0"),
     ]  # fmt: skip
     parts = {"lib": "".join(lib), "agent": _dependency("org.opensearch", "opensearch-agent", version)}

@@ -24,7 +24,7 @@ rootLogger.level=info
 rootLogger.appenderRef.c.ref=c
 """
 _JVM = (
-    "-XX:+UseG1GC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError", "-Xlog:disable", "-Djava.awt.headless=true",
+    "-XX:+UseG1GC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError", "-Xlog:disable", "-Djava.awt.headless=true", "-Djava.locale.providers=CLDR,SPI",
     "-Dlog4j2.disable.jmx=true", "-Dlog4j.shutdownHookEnabled=false", "-Dopensearch.distribution.type=tar",
     "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1",
 )  # fmt: skip

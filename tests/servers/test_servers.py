@@ -13,7 +13,6 @@ import pytest
 
 from tests.servers import opensearch, places
 
-
 SEVERAL_NODES = pytest.mark.xdist_group("cluster")
 """One cluster of several nodes at a time: 600 MB a node."""
 
