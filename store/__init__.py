@@ -10,10 +10,23 @@ from domain.errors import ConfigError
 from store.base import Store
 
 
-def open_store(url: str, options: Mapping[str, Any] | None = None) -> Store:  # noqa: ARG001  for engines with passwords
-    """`file:DIR` = embedded engine in that folder (made when absent). StoreError when it cannot be opened."""
+def open_store(url: str, options: Mapping[str, Any] | None = None) -> Store:
+    """`file:DIR` = embedded engine in that folder (made when absent); `https://HOST:PORT` = OpenSearch. StoreError when it is unfit."""
     if url.startswith("file:"):
         from store.local import LocalStore  # engines are loaded when used
 
         return LocalStore.open(Path(url.removeprefix("file:")))
-    raise ConfigError(f"store.url {url}: this version knows file:DIR", hint="OpenSearch is prepared in the contract, not built yet")
+    if url.startswith(("http://", "https://")):
+        from store.opensearch import ClusterStore
+
+        return ClusterStore(url, options or {})
+    raise ConfigError(f"store.url {url}: file:FOLDER | https://HOST:PORT", hint="soc config check")
+
+
+def exists(url: str) -> bool:
+    """Whether there may be a store: an embedded one has its catalog; of a cluster only opening it tells."""
+    if not url.startswith("file:"):
+        return True
+    from store.local import CATALOG
+
+    return (Path(url.removeprefix("file:")) / CATALOG).is_file()

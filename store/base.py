@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 
@@ -16,6 +16,9 @@ from domain.event import EventBatch, Rows
 from domain.query import Query
 from domain.raw import Checkpoint
 from domain.window import TimeWindow
+
+RESERVED: Final = "store."
+"""Sources and cursors whose names begin so are of a store itself (how far a copy has come): no log source, no detector."""
 
 
 @dataclass(frozen=True)
@@ -275,9 +278,9 @@ class Store(Protocol):
     url: str
 
     def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
-        """Lay out id -> flat document of one projection (`domain/published.yml`), replacing what is there under these ids; how many.
+        """Lay out id -> flat document of one projection (`domain/published.yml`), replacing what is there under these ids.
 
-        StoreError where the engine has no dashboards (`Capabilities.dashboards`).
+        Returns how many were new there. StoreError where the engine has no dashboards (`Capabilities.dashboards`).
         """
 
     def close(self) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
-from domain.errors import ConflictError
 from domain.raw import Checkpoint
+from store import conflicts
 from store.base import Counts, DeadLetter, Delivery, SourceStatus
 from store.local.db import Database
 from store.local.times import instant, instant_or_none, to_micros
@@ -31,7 +31,8 @@ def record(tx: sqlite3.Connection, delivery: Delivery) -> None:
     for number in delivery.replayed:
         _replay(tx, number)
     tx.executemany(
-        "INSERT INTO retired VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET stored = stored + excluded.stored, unparsed = unparsed + excluded.unparsed",
+        "INSERT INTO retired VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET stored = stored + excluded.stored, unparsed = unparsed + excluded.unparsed",
         [(source, stored, unparsed) for source, (stored, unparsed) in delivery.retired.items()],
     )
 
@@ -91,8 +92,7 @@ def _expect(tx: sqlite3.Connection, began: Checkpoint) -> None:
     old = tx.execute("SELECT position FROM checkpoints WHERE source = ? AND stream = ?", (began.source, began.stream)).fetchone()
     position = old[0] if old else 0
     if position != began.position:
-        what = f"another collector has stored this stream up to position {position}, this delivery begins at {began.position}"
-        raise ConflictError(what, where=f"{began.source}/{began.stream}", hint="run the collection again: it goes on from there")
+        raise conflicts.began(position, began)
 
 
 def _advance(tx: sqlite3.Connection, new: Checkpoint) -> None:
@@ -101,8 +101,7 @@ def _advance(tx: sqlite3.Connection, new: Checkpoint) -> None:
         return
     old = tx.execute("SELECT position FROM checkpoints WHERE source = ? AND stream = ?", (new.source, new.stream)).fetchone()
     if old and old[0] > new.position:
-        what = f"another collector has stored this stream up to position {old[0]}, this delivery ends at {new.position}; nothing was stored"
-        raise ConflictError(what, where=f"{new.source}/{new.stream}", hint="run the collection again: it goes on from there")
+        raise conflicts.ended(old[0], new)
     tx.execute(
         "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
         (new.source, new.stream, new.position, orjson.dumps(dict(new.state)).decode()),
@@ -127,5 +126,5 @@ def _replay(tx: sqlite3.Connection, number: int) -> None:
     """A dead letter was stored after all: it is no longer rejected; the delivery counts it as stored, not as received."""
     row = tx.execute("UPDATE dead SET replayed = 1, raw = x'' WHERE id = ? AND replayed = 0 RETURNING source, reason", (number,)).fetchone()
     if row is None:
-        raise ConflictError(f"dead letter {number} was replayed by somebody else; nothing was stored", hint="soc collect replay")
+        raise conflicts.replayed(number)
     tx.execute("UPDATE rejected SET n = n - 1 WHERE source = ? AND reason = ?", row)

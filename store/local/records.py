@@ -9,8 +9,8 @@ from typing import Final
 
 import orjson
 
-from domain.errors import ConflictError
 from domain.window import micros
+from store import conflicts
 from store.base import NewRecord, Record
 from store.local import faults
 from store.local.db import Database
@@ -132,8 +132,7 @@ def insert(
         newest[name] = tx.execute("SELECT coalesce(max(version), 0) FROM records WHERE stream = ? AND key = ?", name).fetchone()[0]
     for (stream, key), version in (expect or {}).items():
         if newest[stream, key] != version:
-            what = f"somebody else wrote first: {stream} {key} has version {newest[stream, key]}, not {version}; nothing was stored"
-            raise ConflictError(what, hint="look at it again, then repeat the command")
+            raise conflicts.version(stream, key, newest[stream, key], version)
     out = []
     for new in records:
         version = newest[new.stream, new.key] = newest[new.stream, new.key] + 1

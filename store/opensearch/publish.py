@@ -27,15 +27,14 @@ _SETTINGS: Final = {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
 
 
 def publish(cluster: Cluster, prefix: str, name: str, documents: Documents) -> int:
-    """Lay out the documents (id -> flat document, times as datetime); how many. StoreError when one cannot be stored."""
+    """Lay out the documents (id -> flat document, times as datetime); how many were new. StoreError when one cannot be stored."""
     if name not in published():
         raise ValueError(f"{name}: {', '.join(published())}")
     index = f"{prefix}-{name}"
     prepare(cluster, index, name)
     ids = list(documents)
-    for start in range(0, len(ids), BATCH):
-        _replace(cluster, index, {key: documents[key] for key in ids[start : start + BATCH]})
-    return len(ids)
+    parts = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+    return sum(_replace(cluster, index, {key: documents[key] for key in part}) for part in parts)
 
 
 def prepare(cluster: Cluster, index: str, name: str) -> None:
@@ -55,24 +54,25 @@ def prepare(cluster: Cluster, index: str, name: str) -> None:
     if wrong:
         raise StoreError(
             f"the index was made with other types of {', '.join(sorted(wrong)[:5])}", where=f"{cluster.where}/{index}",
-            hint="delete this index (it holds copies only), then: soc store publish --all",
+            hint="delete this index (it holds copies only), then: soc store publish",
         )  # fmt: skip
     fresh = {field: shape for field, shape in wanted.items() if field not in known}
     if fresh:
         cluster.call("PUT", f"/{index}/_mapping", {"properties": fresh})
 
 
-def _replace(cluster: Cluster, index: str, documents: Documents) -> None:
-    todo = dict(documents)
+def _replace(cluster: Cluster, index: str, documents: Documents) -> int:
+    todo, new = dict(documents), 0
     for attempt in range(_TRIES):
         items = cluster.bulk(_lines(index, todo))
+        new += sum(item.get("result") == "created" for item in items)
         refused = [(key, item) for key, item in zip(todo, items, strict=True) if item["status"] >= 300]
         lasting = [item for _, item in refused if item["status"] != 429]
         if lasting:
             raise _refusal(cluster, index, lasting)
         todo = {key: todo[key] for key, _ in refused}
         if not todo:
-            return
+            return new
         time.sleep(min(5.0, 0.1 * 2**attempt))
     raise StoreError(
         f"the cluster is too busy: {len(todo)} documents were not taken", where=f"{cluster.where}/{index}", hint="soc store publish"

@@ -73,7 +73,7 @@ def test_a_field_of_another_type_is_refused_with_the_way_out(cluster: Cluster, i
     cluster.call("PUT", f"/{index}", {"mappings": {"properties": {"rule": {"properties": {"level": {"type": "long"}}}}}})
     with pytest.raises(StoreError) as caught:
         publish(cluster, index_prefix, "alerts", {"a": {"id": "a"}})
-    said = f"{cluster.where}/{index}: the index was made with other types of rule.level (delete this index (it holds copies only), then: soc store publish --all)"
+    said = f"{cluster.where}/{index}: the index was made with other types of rule.level (delete this index (it holds copies only), then: soc store publish)"
     assert str(caught.value) == said
     assert _all(cluster, index) == {}
 

@@ -1,0 +1,40 @@
+"""The cluster engine: events as documents in daily indices, and two logs that say which of them are the store (ARCHITECTURE.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from store.base import Coordination, EventStore, RecordStore
+from store.opensearch import publish
+from store.opensearch.client import connect
+from store.opensearch.events import ClusterEvents
+from store.opensearch.records import ClusterCoordination, ClusterRecords
+
+PREFIX = "thapcanh"
+
+
+class ClusterStore:
+    """A store in a cluster. Any number of processes may have it open, all of them reading and writing."""
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self._cluster = connect(url, options)
+        self._prefix = str(options.get("index_prefix") or PREFIX)
+        records = ClusterRecords(self._cluster, self._prefix)
+        self.events: EventStore = ClusterEvents(self._cluster, self._prefix, _settings(options))
+        self.records: RecordStore = records
+        self.coordination: Coordination = ClusterCoordination(self._cluster, self._prefix, records)
+        self.url = self._cluster.where
+
+    def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
+        """Lay out documents for dashboards; how many."""
+        return publish.publish(self._cluster, self._prefix, name, documents)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._cluster.close()
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, object]:
+    """Settings of event indices that the configuration overrides."""
+    return {name: int(options[name]) for name in ("number_of_shards",) if options.get(name)}

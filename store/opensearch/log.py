@@ -1,0 +1,167 @@
+"""A log whose entries are appended one after the other by many writers, as in Delta Lake: the one place where a cluster decides.
+
+Entry k + 1 is a document with that number as its id, made with `create`: who comes second is told so, reads on, looks whether what
+it wants still holds, and tries the next number. What a log says as a whole (a View) is folded from its entries and kept as a
+snapshot document from time to time. All of it is read by id, so it is never stale.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+from domain.errors import StoreError
+from store.opensearch.client import Cluster, Refused
+
+Entry: TypeAlias = dict[str, Any]
+"""A document: `number` and `txn`, and what the log's owner puts in."""
+State: TypeAlias = dict[str, Any]
+"""Plain JSON values."""
+
+_WIDTH: Final = 12
+_AHEAD: Final = (8, 64, 256)
+"""How many entries are asked for at once while catching up."""
+_SNAPSHOT_EVERY: Final = 64
+_RACES: Final = 200
+_PAGE: Final = 200
+
+
+class Log:
+    """One index of numbered entries."""
+
+    def __init__(self, cluster: Cluster, index: str, properties: Mapping[str, object]) -> None:
+        self.cluster = cluster
+        self.index = index
+        self._properties = properties
+        self._made = False
+
+    def append(self, view: View, decide: Callable[[State], Entry]) -> Entry:
+        """Append what `decide` makes of the newest state; it is asked again when another writer was first. It may raise to give up."""
+        txn = secrets.token_hex(8)
+        for _ in range(_RACES):
+            view.catch_up()
+            entry = {**decide(view.state), "number": view.at + 1, "txn": txn}
+            if self._create(entry):
+                view.take(entry)
+                return entry
+        raise StoreError("too many writers at once; nothing was stored", where=f"{self.cluster.where}/{self.index}", hint="try again")
+
+    def entries(self, numbers: Sequence[int], *, exclude: str = "") -> list[Entry]:
+        """Entries by number, read realtime; those that are not there are left out."""
+        if not numbers:
+            return []
+        params = {"_source_excludes": exclude} if exclude else {}
+        answer = self.cluster.call("POST", f"/{self.index}/_mget", {"ids": [_id(n) for n in numbers]}, params, missing=True)
+        if answer is None:
+            return []
+        return [doc["_source"] for doc in answer["docs"] if doc.get("found")]
+
+    def find(
+        self, where: Sequence[Mapping[str, Any]], upto: int, *, exclude: str = "", newest: bool = False, limit: int = 0
+    ) -> Iterator[Entry]:
+        """Entries with number <= upto that fulfil the filters, in order of their numbers."""
+        if upto <= 0:
+            return
+        self.refresh()
+        after: list[Any] = []
+        while True:
+            size = min(limit, _PAGE) if limit else _PAGE
+            body: dict[str, Any] = {
+                "query": {"bool": {"filter": [{"range": {"number": {"gte": 1, "lte": upto}}}, *where]}},
+                "sort": [{"number": "desc" if newest else "asc"}], "size": size, "track_total_hits": False,
+                "_source": {"excludes": [exclude] if exclude else []}, **({"search_after": after} if after else {}),
+            }  # fmt: skip
+            hits = self.cluster.search(self.index, body)
+            for hit in hits:
+                yield hit["_source"]
+            if len(hits) < size or limit:
+                return
+            after = hits[-1]["sort"]
+
+    def refresh(self) -> None:
+        """What was appended can be found from now on."""
+        self.cluster.call("POST", f"/{self.index}/_refresh", params={"ignore_unavailable": "true"})
+
+    def make(self) -> None:
+        """The index, when it is not there."""
+        if not self._made:
+            self.cluster.make(self.index, self._properties)
+            self._made = True
+
+    def _create(self, entry: Entry) -> bool:
+        """Whether the entry stands under its number; an answer that got lost is found out by reading it back."""
+        self.make()
+        name = _id(entry["number"])
+        try:
+            self.cluster.call("PUT", f"/{self.index}/_create/{name}", entry)
+        except Refused as error:
+            if error.status != 409:
+                raise
+            there = self.entries([entry["number"]])
+            return bool(there) and there[0]["txn"] == entry["txn"]
+        return True
+
+
+class View:
+    """What a log says as a whole, kept up to date in this process."""
+
+    def __init__(self, log: Log, name: str, fold: Callable[[State, Entry], None], empty: Callable[[], State], *, exclude: str = "") -> None:
+        self.at = 0
+        """Number of the last entry folded in."""
+        self.state = empty()
+        self._log = log
+        self._name = f"view-{name}"
+        self._fold = fold
+        self._empty = empty
+        self._exclude = exclude
+        self._loaded = False
+        self._kept = 0
+
+    def catch_up(self) -> State:
+        """Fold in what was appended meanwhile."""
+        if not self._loaded:
+            self._load()
+        for step in (*_AHEAD, *([_AHEAD[-1]] * 100_000)):
+            found = self._log.entries(range(self.at + 1, self.at + 1 + step), exclude=self._exclude)
+            for entry in found:
+                self._take(entry)
+            if len(found) < step:
+                break
+        self._keep()
+        return self.state
+
+    def take(self, entry: Entry) -> None:
+        """Fold in an entry that was just appended."""
+        self._take(entry)
+        self._keep()
+
+    def _take(self, entry: Entry) -> None:
+        if entry["number"] != self.at + 1:
+            raise StoreError(
+                f"the log has a gap: {self.at + 1} is not there, {entry['number']} is",
+                where=f"{self._log.cluster.where}/{self._log.index}", hint="restore the index from a snapshot",
+            )  # fmt: skip
+        self._fold(self.state, entry)
+        self.at = entry["number"]
+
+    def _load(self) -> None:
+        found = self._log.cluster.call("GET", f"/{self._log.index}/_doc/{self._name}", missing=True)
+        if found is not None and found.get("found"):
+            self.at = self._kept = int(found["_source"]["upto"])
+            self.state = found["_source"]["state"]
+        self._loaded = True
+
+    def _keep(self) -> None:
+        """A snapshot now and then; only ever replaced by a newer one. Who may not write goes without."""
+        if self.at - self._kept < _SNAPSHOT_EVERY:
+            return
+        self._kept = self.at
+        with suppress(Refused):
+            body = {"upto": self.at, "state": self.state}
+            self._log.cluster.call("PUT", f"/{self._log.index}/_doc/{self._name}", body, {"version": self.at, "version_type": "external"})
+
+
+def _id(number: int) -> str:
+    return f"{number:0{_WIDTH}d}"

@@ -1,0 +1,154 @@
+"""Search over a cluster: it is asked for what may match, `match/` decides, in `@timestamp` order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+import match
+from domain import fields
+from domain.event import TableBatch
+from domain.query import TRUE, Query, fields_of
+from domain.raw import Int64s
+from store.grouping import Groups
+from store.opensearch.compile import Dsl, bounds, but, every
+from store.opensearch.documents import MORE, columns_of
+from store.opensearch.mapping import AT, DELIVERY, ORDINAL, RAW, indexed
+
+if TYPE_CHECKING:
+    from store.opensearch.events import ClusterEvents
+
+_PAGE: Final = 5_000
+_ALIVE: Final = "5m"
+_ID: Final = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def search(events: ClusterEvents, query: Query) -> Iterator[pa.Table]:
+    """Matching events, page by page."""
+    left = query.limit or 1 << 62
+    asked = bounds(query.where)
+    size = min(_PAGE, left if asked.over == asked.under else max(left * 4, 200))
+    for table, _ in _matching(events, query, asked.over, query.fields, size):
+        part = table.slice(0, left)
+        left -= part.num_rows
+        yield _shaped(part, query.fields)
+        if left <= 0:
+            return
+
+
+def count(events: ClusterEvents, query: Query) -> int:
+    """How many match: what is sure is only counted, the rest is looked at."""
+    if not events.head():
+        return 0
+    asked = bounds(query.where)
+    _refresh(events)
+    answer = events.cluster.call("POST", f"/{_indices(events)}/_count", {"query": _filter(query, asked.under)}, _GONE)
+    total = int(events.cluster.complete(answer)["count"])
+    if asked.over != asked.under:
+        total += sum(t.num_rows for t, _ in _matching(events, query, but(asked.over, asked.under), ("@timestamp",), _PAGE))
+    return min(total, query.limit) if query.limit else total
+
+
+def aggregate(events: ClusterEvents, query: Query, by: Sequence[str], every_: str) -> pa.Table:
+    """See EventStore.aggregate."""
+    groups = Groups(by, every_)
+    for table, times in _matching(events, query, bounds(query.where).over, (*by, "@timestamp"), _PAGE):
+        groups.add(TableBatch(table), np.arange(table.num_rows, dtype=np.int32), times)
+    return groups.table()
+
+
+def fetch(events: ClusterEvents, ids: Sequence[str]) -> pa.Table:
+    """The events with these ids, oldest first."""
+    distinct = tuple(dict.fromkeys(ids))
+    found = [t for t in search(events, Query(ids=distinct, newest_first=False)) if t.num_rows] if distinct else []
+    return pa.concat_tables(found, promote_options="default") if found else pa.table({"event.id": pa.array([], pa.binary(16))})
+
+
+def _matching(events: ClusterEvents, query: Query, over: Dsl, names: Sequence[str], size: int) -> Iterator[tuple[pa.Table, Int64s]]:
+    """(events that match, their times in microseconds), page by page."""
+    matcher = None if query.where == TRUE else match.Matcher([match.Entry(0, TRUE, query.where)])
+    for hits in _pages(events, _filter(query, over), query.newest_first, _includes(query, names), size):
+        table, own = columns_of(hits)
+        times = np.asarray(own[AT], dtype=np.int64)
+        if matcher is not None:
+            rows = next((found for _, found in matcher.run(TableBatch(table))), np.empty(0, dtype=np.int32))
+            table, times = table.take(pa.array(rows)), times[rows]
+        if table.num_rows:
+            yield table, times
+
+
+def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[str], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Hits of one point in time, in order."""
+    if not events.head():
+        return
+    _refresh(events)
+    order = "desc" if newest else "asc"
+    body: dict[str, Any] = {
+        "query": query, "sort": [{AT: order}, {DELIVERY: order}, {ORDINAL: order}], "size": size, "track_total_hits": False,
+        **({"_source": {"includes": list(includes)}} if includes else {}),
+    }  # fmt: skip
+    with _moment(events) as pit:
+        while True:
+            hits = events.cluster.search("", {**body, "pit": {"id": pit, "keep_alive": _ALIVE}})
+            if hits:
+                after = hits[-1]["sort"]
+                full = len(hits) == body["size"]
+                yield hits
+            if not hits or not full:
+                return
+            body |= {"search_after": after, "size": _PAGE}
+
+
+_GONE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+
+
+@contextmanager
+def _moment(events: ClusterEvents) -> Iterator[str]:
+    """A point in time over all events."""
+    made = events.cluster.call("POST", f"/{_indices(events)}/_search/point_in_time", params={"keep_alive": _ALIVE, **_GONE})
+    try:
+        yield str(made["pit_id"])
+    finally:
+        events.cluster.call("DELETE", "/_search/point_in_time", {"pit_id": [made["pit_id"]]}, missing=True)
+
+
+def _refresh(events: ClusterEvents) -> None:
+    """What was acknowledged is found."""
+    events.cluster.call("POST", f"/{_indices(events)}/_refresh", params=_GONE)
+
+
+def _indices(events: ClusterEvents) -> str:
+    return f"{events.prefix}-events-*"
+
+
+def _filter(query: Query, body: Dsl) -> Dsl:
+    parts: list[Dsl] = [body]
+    if query.window is not None:
+        start, end = query.window.micros
+        parts.append({"range": {AT: {"gte": start, "lt": end}}})
+    if query.ids:
+        parts.append({"ids": {"values": [i.lower() for i in query.ids if _ID.fullmatch(i)]}})
+    return every(parts)
+
+
+def _includes(query: Query, names: Sequence[str]) -> list[str]:
+    """Fields to bring; empty = all."""
+    read = fields_of(query.where)
+    if not names or "*" in read:
+        return []
+    wanted = {*names, *read} - {"event.id"}
+    more = {MORE} if any(not indexed(n) for n in wanted) else set()
+    raw = {RAW} if "event.original" in wanted else set()
+    return sorted({*wanted, *more, *raw, AT, DELIVERY, ORDINAL})
+
+
+def _shaped(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Exactly the columns asked for, in that order."""
+    if not names:
+        return table
+    return pa.table({n: table[n] if n in table.column_names else pa.nulls(table.num_rows, fields.arrow_type(n)) for n in names})
