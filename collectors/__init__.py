@@ -13,6 +13,9 @@ SOURCES: Final[dict[str, str]] = {
 """Source type -> "module:class" of its Collector."""
 
 ENVELOPES: Final[dict[str, str]] = {
+    "wazuh": "collectors.envelopes.shipped:WAZUH",
+    "dataprepper": "collectors.envelopes.shipped:DATAPREPPER",
+    "dotted": "collectors.envelopes.dotted:ENVELOPE",
     "beats": "collectors.envelopes.beats:ENVELOPE",
     "journald": "collectors.envelopes.journald:ENVELOPE",
     "container": "collectors.envelopes.container:ENVELOPE",

@@ -63,7 +63,7 @@ def _parse(batch: RawBatch, wanted: frozenset[str] | None) -> list[Parsed]:
         parser_named(batch.parser)
     records = decode(batch.records, batch.encoding)
     bare = _bare(records, batch.parser)
-    payload, wrapped = unwrap(Payload(records, batch.arrivals, batch.tz, {}, wanted), bare)
+    payload, wrapped = unwrap(Payload(records, batch.arrivals, batch.tz, {}, wanted), bare, batch.envelope)
     out = []
     for name, rows in choose(payload, batch.parser, bare):
         part = _take(payload, rows)
@@ -150,12 +150,15 @@ def _first_by(records: pa.Array, names: Sequence[str]) -> Sequence[str]:
     return sorted(names, key=lambda name: -hits[name])
 
 
-def unwrap(payload: Payload, bare: Ints) -> tuple[Payload, Mask]:
-    """Strip what wraps the records that no BARE parser reads, each envelope at most once; the mask tells which rows wore one."""
+def unwrap(payload: Payload, bare: Ints, asked: str = "") -> tuple[Payload, Mask]:
+    """Strip what wraps the records that no BARE parser reads, each envelope at most once; the mask tells which rows wore one.
+
+    `asked`: an envelope that all of them are taken to wear, `none` = no envelope.
+    """
     wrapped = np.zeros(len(payload.records), bool)
-    for name in ENVELOPES if (bare < 0).any() else ():
+    for name in ENVELOPES if (bare < 0).any() and asked != "none" else ():
         envelope: Envelope = _load(ENVELOPES[name])
-        mask = envelope.match(payload.records) & (bare < 0)
+        mask = bare < 0 if name == asked else envelope.match(payload.records) & (bare < 0)
         if mask.any():
             payload = _unwrap(envelope, payload, mask)
             wrapped |= mask

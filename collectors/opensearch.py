@@ -17,14 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from collectors.continuity import RECREATED, RESTORED, REWOUND, WAIT, Seen, judge
+from collectors.parsers.common import moment
+from collectors.profiles import PROFILES
 from collectors.sequence import Document, Progress
 from collectors.settings import Connected, Indexed
 from collectors.shard import Cluster, NoShard, Shard, Unreadable
 from domain.clock import Clock
 from domain.errors import ConfigError, SourceError
 from domain.i18n import t
-from domain.raw import Checkpoint, RawBatch
-from domain.window import moment
+from domain.raw import Checkpoint, Int64s, RawBatch
+from domain.window import moment as instant
 
 FORGET: Final = 400 * 86_400 * 1_000_000
 """Microseconds for which an index that is gone is remembered: it may be restored from a snapshot."""
@@ -46,6 +48,8 @@ class Indices:
         """From configuration."""
         if not settings.index:
             raise ConfigError("an opensearch source needs index", where=settings.id, hint='index = "winlogbeat-*"')
+        if settings.profile not in PROFILES:
+            raise ConfigError(f"profile {settings.profile}: {' | '.join(PROFILES)}", where=settings.id, hint="soc config check")
         cluster, own = place.connect(settings)
         return cls(settings, cluster, place.clock, own)
 
@@ -80,8 +84,9 @@ class Indices:
         source = self.settings.id
         return RawBatch(
             source, progress.stream, pa.array([d.raw for d in found], pa.large_binary()),
-            np.array([d.seq for d in found], np.int64), np.full(len(found), micros(now), np.int64),
+            np.array([d.seq for d in found], np.int64), _arrivals(found, micros(now)),
             checkpoint or progress.save(source), parser=self.settings.parser, tz=self.settings.tz, received=len(found),
+            envelope=PROFILES[self.settings.profile],
         )  # fmt: skip
 
     def gone(self, progress: Progress, now: datetime) -> Iterator[RawBatch]:
@@ -183,7 +188,7 @@ class _Reading:
         progress, start = self._progress, self._source.settings.since
         progress.uuid = uuid
         if start and progress.generation == 1 and not progress.read:
-            at = moment(start, self._now)
+            at = instant(start, self._now)
             progress.next = self._shard.since(at.isoformat())
 
 
@@ -192,6 +197,12 @@ def _newest(checkpoints: Sequence[Checkpoint]) -> tuple[list[Progress], list[Pro
     loaded = sorted((p for p in map(Progress.load, checkpoints) if p is not None), key=lambda p: p.generation)
     newest = {(p.index, p.shard): p for p in loaded}
     return list(newest.values()), [p for p in loaded if newest[p.index, p.shard] is not p]
+
+
+def _arrivals(found: Sequence[Document], now: int) -> Int64s:
+    """When the shipper saw each document, for stamps without a year; now where it does not say."""
+    stamps = (moment(d.at) if isinstance(d.at, (str, int, float)) else None for d in found)
+    return np.array([micros(at) if at else now for at in stamps], np.int64)
 
 
 def tell(source: str, progress: Progress, what: str, now: datetime) -> None:

@@ -45,6 +45,8 @@ class Document(NamedTuple):
     seq: int
     id: str
     raw: bytes
+    at: object = None
+    """Its own time stamp, as it was written; None when it has none."""
 
     @property
     def anchor(self) -> Anchor:

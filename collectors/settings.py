@@ -63,6 +63,10 @@ class Indexed(Settings, Protocol):
         """Pattern of indices, aliases, data streams; several separated by commas."""
 
     @property
+    def profile(self) -> str:
+        """Who wrote the documents: a name of `collectors.profiles.PROFILES`."""
+
+    @property
     def since(self) -> str:
         """At first sight of a shard, documents before this time are passed over: 2026-11-01, 7d; empty = none."""
 

@@ -86,12 +86,17 @@ class Shard:
             raise NoShard(f"{self.index} has no shard {self.number}")
         if answer["timed_out"] or answer["_shards"]["failed"]:
             raise Unreadable(f"{self.index}: shard {self.number} did not answer completely")
-        return [Document(hit["_seq_no"], hit["_id"], orjson.dumps(hit.get("_source", {}))) for hit in answer["hits"]["hits"]]
+        return [_document(hit) for hit in answer["hits"]["hits"]]
 
     def _resize(self, found: Sequence[Document]) -> None:
         if found:
             mean = sum(len(d.raw) for d in found) / len(found)
             self._size = int(min(_MOST, max(_LEAST, _BYTES / mean)))
+
+
+def _document(hit: dict[str, Any]) -> Document:
+    source = hit.get("_source", {})
+    return Document(hit["_seq_no"], hit["_id"], orjson.dumps(source), source.get("@timestamp", source.get("timestamp")))
 
 
 class NoShard(Exception):

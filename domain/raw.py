@@ -60,6 +60,8 @@ class RawBatch:
     """Records received for this batch: rows + rejected + duplicates."""
     duplicates: int = 0
     """Records of an overlapping pull that were already stored."""
+    envelope: str = ""
+    """Envelope that every record is taken to wear; "" = each shows it, none = none wears one."""
     overlap: int = 0
     """Records at positions below this may be stored already: the store is asked for their ids."""
 

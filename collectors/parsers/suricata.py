@@ -95,8 +95,8 @@ class Suricata:
     name = "suricata"
 
     def match(self, records: pa.Array) -> Mask:
-        """A JSON object with a timestamp and an event type, as EVE begins."""
-        return where(pc.starts_with(records, '{"timestamp":'), records, lambda some: pc.match_substring(some, '"event_type":'))
+        """A JSON object with a timestamp and an event type, as EVE begins; not one that Wazuh has put around it."""
+        return where(pc.starts_with(records, '{"timestamp":'), records, _eve)
 
     def parse(self, payload: Payload) -> pa.Table:
         """Rows of data set suricata.eve; a record that is no JSON object is a failed row."""
@@ -305,6 +305,11 @@ def _rdn(side: str) -> Callable[[str], Event]:
         return {f"tls.server.x509.{side}.{_X509[key]}": found.replace("\\", "") for key, found in _RDN.findall(value)}
 
     return of
+
+
+def _eve(records: pa.Array) -> pa.Array:
+    """Records with an event type and no other product's envelope (a quote inside a string is escaped: nobody can forge that)."""
+    return pc.and_not(pc.match_substring(records, '"event_type":'), pc.match_substring(records, '"full_log":'))
 
 
 PARSER: Final = Suricata()
