@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,43 +97,74 @@ def dashboards(runtime: Runtime, out: str = "") -> bytes:
 
 def _publish(runtime: Runtime, everything: bool) -> Published:
     from jobs.collect_status import ledgers
-    from jobs.registers import load
 
-    store, now = runtime.store, runtime.clock.now()
-    registers = load(runtime) if runtime.content("registers") else Registers()
-    shape = _shape(registers)
+    store, now, shape = runtime.store, runtime.clock.now(), _shape(runtime)
     state = store.coordination.state(NAME)
-    after = 0 if everything or state.get("shape") != shape else int(str(state.get("seq", 0)))
-    found, seq = _changed(runtime, after)
-    for some in _parts(list(found.values())):
-        events = _events(store.events, some)
-        store.publish(ALERTS, {a.id: flat_alert(a, registers, [events[i] for i in _ends(a) if i in events]) for a in some})
-    if not found:
-        store.publish(ALERTS, {})  # dashboards complain about an index that is not there
+    whole = everything or state.get("shape") != shape
+    changed = _every(runtime) if whole else _newer(runtime, int(str(state["seq"])), str(state["anchor"]))
+    if _write(runtime, changed) > changed.fresh and not whole:  # the index was deleted meanwhile
+        whole, changed = True, _every(runtime)
+        _write(runtime, changed)
     sources = {one.source: flat_source(one, now) for one in ledgers(runtime)}
     store.publish(SOURCES, sources)
-    if (seq, shape) != (state.get("seq"), state.get("shape")):
-        store.coordination.commit_scan(NAME, 0, 0, [], now, {"seq": seq, "shape": shape})
-    return Published(len(found), len(sources), after == 0)
+    done = {"shape": shape, "seq": changed.seq, "anchor": changed.anchor}
+    if done != state:
+        store.coordination.commit_scan(NAME, 0, 0, [], now, done)
+    return Published(changed.count, len(sources), whole)
 
 
-def _changed(runtime: Runtime, after: int) -> tuple[dict[str, Alert], int]:
-    """Alerts with records newer than `after`, and the newest sequence."""
+@dataclass(frozen=True)
+class _Changed:
+    """Alerts to write."""
+
+    alerts: Sequence[Alert]
+    seq: int
+    """Newest record that they hold."""
+    anchor: str
+    """The first alert of all, always among those written: should it be new to the index, then the index is."""
+    fresh: int
+    """How many were opened since the last time."""
+    count: int
+    """How many have changed."""
+
+
+def _every(runtime: Runtime) -> _Changed:
+    records = list(runtime.store.records.find(alerts.STREAM))
+    found = list(fold_all(records).values())
+    return _Changed(found, max((r.seq for r in records), default=0), found[0].id if found else "", len(found), len(found))
+
+
+def _newer(runtime: Runtime, after: int, anchor: str) -> _Changed:
     records = runtime.store.records
-    if after == 0:
-        every = list(records.find(alerts.STREAM))
-        return fold_all(every), max((r.seq for r in every), default=0)
-    fresh = [(r.key, r.seq) for r in records.find(alerts.STREAM, after)]
-    keys = list(dict.fromkeys(key for key, _ in fresh))
-    if not keys:
-        return {}, after
-    found = fold_all(records.find(alerts.STREAM, keys=keys) if len(keys) <= _FEW else records.find(alerts.STREAM))
-    return {key: found[key] for key in keys if key in found}, fresh[-1][1]
+    new = list(records.find(alerts.STREAM, after))
+    keys = list(dict.fromkeys(r.key for r in new))
+    wanted = list(dict.fromkeys([anchor or keys[0], *keys])) if anchor or keys else []
+    found = fold_all(records.find(alerts.STREAM, keys=wanted if len(wanted) <= _FEW else ())) if wanted else {}
+    fresh = sum(r.version == 1 for r in new)
+    return _Changed(
+        [found[k] for k in wanted if k in found], new[-1].seq if new else after, anchor or (wanted or [""])[0], fresh, len(keys)
+    )
 
 
-def _shape(registers: Registers) -> str:
+def _write(runtime: Runtime, changed: _Changed) -> int:
+    """How many were new to the index."""
+    from jobs.registers import load
+
+    if not changed.alerts:
+        return runtime.store.publish(ALERTS, {})  # dashboards complain about an index that is not there
+    registers = load(runtime) if runtime.content("registers") else Registers()
+    new = 0
+    for start in range(0, len(changed.alerts), _AT_ONCE):
+        some = changed.alerts[start : start + _AT_ONCE]
+        events = _events(runtime.store.events, some)
+        new += runtime.store.publish(ALERTS, {a.id: flat_alert(a, registers, [events[i] for i in _ends(a) if i in events]) for a in some})
+    return new
+
+
+def _shape(runtime: Runtime) -> str:
     """What documents depend on besides the records: another one means that all are made again."""
-    told = repr((i18n.lang(), registers, published()))
+    files = sorted(file for folder in runtime.content("registers") for file in folder.iterdir() if file.is_file())
+    told = repr((i18n.lang(), published(), [(str(file), file.read_bytes()) for file in files]))
     return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
@@ -221,8 +252,3 @@ def _values(events: Sequence[Event], name: str) -> list[str]:
         for one in value if isinstance(value, (list, tuple)) else str(value).split(SEP) if value else ():
             out[str(one)] = None
     return list(out)
-
-
-def _parts(found: list[Alert]) -> Iterator[list[Alert]]:
-    for start in range(0, len(found), _AT_ONCE):
-        yield found[start : start + _AT_ONCE]
