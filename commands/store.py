@@ -1,4 +1,4 @@
-"""`soc store`: info, verify, compact, retain, hold, publish, dashboards."""
+"""`soc store`: info, verify, compact, retain, hold, copy, backup, restore, publish, dashboards."""
 
 from __future__ import annotations
 
@@ -97,6 +97,48 @@ def hold(
         ]
         names = ("name", "since", "until", "parsers")
         show([t(f"store.col_{c}") for c in names], rows, form, names)
+
+
+@app.command(help=t("store.copy_help"))
+def copy(
+    source: Annotated[str, typer.Option("--from", metavar="URL", help=t("store.copy_from"))] = "",
+    target: Annotated[str, typer.Option("--to", metavar="URL", help=t("store.copy_to"))] = "",
+    source_config: Annotated[str, typer.Option("--from-config", metavar="FILE", help=t("store.copy_from_config"))] = "",
+    target_config: Annotated[str, typer.Option("--to-config", metavar="FILE", help=t("store.copy_to_config"))] = "",
+    verify: Annotated[bool, typer.Option("--verify", help=t("store.copy_verify"))] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=t("store.copy_quick"))] = False,
+) -> None:
+    """Everything of one store into another."""
+    from commands.copy_view import run
+    from jobs.store_copy import Ends
+
+    run(runtime(), Ends(source, target, source_config, target_config), "store.copy", only_compare=verify, quick=quick)
+
+
+@app.command(help=t("store.backup_help"))
+def backup(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help=t("store.backup_dir"))],
+    verify: Annotated[bool, typer.Option("--verify", help=t("store.copy_verify"))] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=t("store.copy_quick"))] = False,
+) -> None:
+    """The store into an embedded store in a folder."""
+    from commands.copy_view import run
+    from jobs.store_copy import Ends
+
+    run(runtime(), Ends(target=f"file:{folder}"), "store.backup", only_compare=verify, quick=quick)
+
+
+@app.command(help=t("store.restore_help"))
+def restore(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help=t("store.restore_dir"))],
+    verify: Annotated[bool, typer.Option("--verify", help=t("store.copy_verify"))] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=t("store.copy_quick"))] = False,
+) -> None:
+    """A backup into the configured store, which must be empty."""
+    from commands.copy_view import run
+    from jobs.store_copy import Ends
+
+    run(runtime(), Ends(source=f"file:{folder}"), "store.restore", only_compare=verify, quick=quick)
 
 
 @app.command(help=t("dashboards.publish_help"))

@@ -14,7 +14,7 @@ from domain.window import duration
 from jobs.collect import place
 from jobs.config import Source
 from jobs.runtime import Runtime
-from store.base import SourceStatus
+from store.base import RESERVED, SourceStatus
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Ledger:
 
 def ledgers(runtime: Runtime) -> list[Ledger]:
     """Configured sources first, in their order, then others that are in the store."""
-    known = {status.source: status for status in runtime.store.events.ledger()}
+    known = {status.source: status for status in runtime.store.events.ledger() if not status.source.startswith(RESERVED)}
     named = {source.id: source for source in runtime.config.sources}
     order = [*named, *(name for name in known if name not in named)]
     return [_ledger(runtime, named.get(name), known.get(name) or _empty(name)) for name in order]

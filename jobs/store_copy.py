@@ -1,0 +1,191 @@
+"""`soc store copy`, `backup`, `restore`: everything of one store into another, on whatever engines; again and again, each time what is new.
+
+A copy is an ordinary store: it can be searched, verified, served. It remembers which store it comes from and how far it has come, in
+steps that move together with what they brought, so a copy that was ended anywhere goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from domain.errors import StoreError, UsageError
+from jobs import audit
+from jobs.config import load
+from jobs.runtime import Runtime
+from jobs.store_compare import Comparison, compare
+from jobs.store_copy_events import SOURCE, EventCopy, Mark, marks
+from jobs.store_copy_state import Snapshot, copy_cursors, copy_holds, copy_letters, copy_records, settle, snapshot
+from store.base import RESERVED, Delivery, Store
+
+Tick = Callable[[int, int], None]
+"""Told (done, of how many): events copied and compared."""
+_IDENTITY: Final = f"{RESERVED}id"
+_PASSES: Final = 5
+
+
+@dataclass(frozen=True)
+class Ends:
+    """From where to where, as asked for: URLs, or configurations whose store it is (they hold what is needed to open it)."""
+
+    source: str = ""
+    target: str = ""
+    source_config: str = ""
+    target_config: str = ""
+
+
+@dataclass
+class Copied:
+    """What one copy brought, and what comparing found."""
+
+    source: str
+    target: str
+    events: int = 0
+    records: int = 0
+    dead: int = 0
+    again: int = 0
+    """Events behind a cursor that had no exact place in the target: scans of the target look at them once more."""
+    head: int = 0
+    """Ingest sequence of the source up to which it was copied."""
+    seconds: float = 0.0
+    compare_seconds: float = 0.0
+    comparison: Comparison | None = None
+
+
+def copy(runtime: Runtime, ends: Ends, *, action: str = "store.copy", quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
+    """Bring the target up to the source, then compare both (unless `quick`). StoreError when the target holds anything else."""
+    source, target = _open(runtime, ends)
+    began = time.monotonic()
+    out = Copied(source.url, target.url)
+    now = runtime.clock.now()
+    mark = _mark(source, target, now)
+    audit.note(source.records, audit.Entry(0, now, runtime.actor, action, target.url, {"events": source.events.head() - mark.after}))
+    snap, mark = _bring((source, target), mark, now, out, tick)
+    out.head, out.seconds = snap.head, round(time.monotonic() - began, 3)
+    if not quick:
+        began = time.monotonic()
+        total = 2 * mark.at
+        out.comparison = compare(source, target, snap, mark, lambda n: tick(n, total))
+        out.compare_seconds = round(time.monotonic() - began, 3)
+    return out
+
+
+def check(runtime: Runtime, ends: Ends, tick: Tick = lambda *_: None) -> Copied:
+    """Only compare: as far as the copy goes where the target is one, else everything. Changes nothing."""
+    source, target = _open(runtime, ends)
+    began = time.monotonic()
+    mark = next((m for m in marks(target.events) if m.origin == source.coordination.state(_IDENTITY).get("id")), None)
+    snap = snapshot(source)
+    total = snap.head + target.events.head()
+    comparison = compare(source, target, snap, mark, lambda n: tick(n, total))
+    spent = round(time.monotonic() - began, 3)
+    return Copied(source.url, target.url, head=mark.after if mark else snap.head, compare_seconds=spent, comparison=comparison)
+
+
+def _bring(ends: tuple[Store, Store], mark: Mark, now: datetime, out: Copied, tick: Tick) -> tuple[Snapshot, Mark]:
+    """One snapshot of the source into the target; events and dead letters once more when one of these was replayed meanwhile."""
+    source, target = ends
+    for _ in range(_PASSES):
+        snap = snapshot(source, target.coordination.cursor(SOURCE))
+        events = EventCopy(source.events, target.events, mark, partial(_told, tick, snap.head - mark.after))
+        mark = events.run(snap.head, snap.scanned.values())
+        mark, letters, whole = copy_letters(source, target, snap, mark)
+        out.events, out.dead = out.events + events.copied, out.dead + letters
+        if whole:
+            break
+    out.records += copy_records(source, target, snap, mark.origin)
+    mark = settle(target, snap, mark)
+    copy_holds(target, snap)
+    out.again = copy_cursors(source, target, snap, mark, now)
+    return snap, mark
+
+
+def _told(tick: Tick, total: int, done: int) -> None:
+    tick(done, total)
+
+
+def _mark(source: Store, target: Store, now: datetime) -> Mark:
+    """Where the copy goes on; made in an empty target. StoreError when the target holds what does not come from the source."""
+    origin = _identity(source, now)
+    mark = next(iter(marks(target.events)), None)
+    hint = "copy into an empty store: --to file:DIR, or another index_prefix"
+    if mark is None:
+        _refuse_filled(target, hint)
+        mark = Mark(origin, step=1)
+        target.events.append(Delivery({}, checkpoints=[mark.checkpoint], began=[Mark(origin).checkpoint]))
+        return mark
+    if mark.origin != origin:
+        raise StoreError("the target is a copy of another store", where=target.url, hint=hint)
+    if (more := target.events.head() - mark.head) or (more := _records(target) - _copied_records(target)):
+        what = f"the target has been written to since it was copied ({more} events or records more): it is a store of its own now"
+        raise StoreError(what, where=target.url, hint=hint)
+    if source.events.head() < mark.after:
+        what = f"the source has fewer events ({source.events.head()}) than were copied from it ({mark.after}): it was set back"
+        raise StoreError(what, where=source.url, hint=hint)
+    return mark
+
+
+def _refuse_filled(target: Store, hint: str) -> None:
+    found = {
+        "events": target.events.head(), "records": _records(target), "log sources": len(target.events.ledger()),
+        "legal holds": len(target.events.holds()),
+    }  # fmt: skip
+    if any(found.values()):
+        what = ", ".join(f"{n} {name}" for name, n in found.items() if n)
+        raise StoreError(f"the target is not empty and no copy: {what}; nothing was changed", where=target.url, hint=hint)
+
+
+def _records(store: Store) -> int:
+    return sum(1 for _ in store.records.find(""))
+
+
+def _copied_records(target: Store) -> int:
+    return int(str(target.coordination.state(SOURCE).get("count", 0)))
+
+
+def _identity(store: Store, now: datetime) -> str:
+    """A name of this store that nothing else has, made when first asked for: folders and hosts may be renamed."""
+    coordination = store.coordination
+    if not coordination.state(_IDENTITY):
+        coordination.commit_scan(_IDENTITY, 0, 1, [], now, {"id": secrets.token_hex(16)})
+    return str(coordination.state(_IDENTITY)["id"])
+
+
+def _open(runtime: Runtime, ends: Ends) -> tuple[Store, Store]:
+    source = _store(runtime, ends.source, ends.source_config, made=False)
+    target = _store(runtime, ends.target, ends.target_config, made=True)
+    if source.url == target.url:
+        raise UsageError(f"source and target are the same store: {source.url}", hint="soc store copy --to file:DIR")
+    return source, target
+
+
+def _refuse_folder(url: str) -> None:
+    """A folder of other files does not become a store."""
+    from store import exists
+
+    folder = Path(url.removeprefix("file:"))
+    if url.startswith("file:") and not exists(url) and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"the folder holds other files and no store: {folder}", hint="name an empty or a new folder")
+
+
+def _absolute(url: str) -> str:
+    return f"file:{Path(url.removeprefix('file:')).resolve()}" if url.startswith("file:") else url
+
+
+def _store(runtime: Runtime, url: str, config: str, *, made: bool) -> Store:
+    """The store of a configuration, of a URL, or the configured one; only a target may be made."""
+    from store import exists, open_store
+
+    named = Runtime(load(config), runtime.clock) if config else runtime
+    url = _absolute(url) if url else named.store_url
+    if not made and not exists(url):
+        raise StoreError("there is no store", where=url, hint="soc store copy --from file:DIR --to file:DIR")
+    _refuse_folder(url)
+    options = named.config.store if config or url == named.store_url else {}
+    return runtime.store if not config and url == runtime.store_url else open_store(url, options)

@@ -1,0 +1,184 @@
+"""Copying events from one store to another: in phases, each delivery moving the mark of progress with its events.
+
+The target numbers events anew. A phase ends at every cursor of the source, so that a cursor has an equal in the target; within a phase
+order plays no part. The mark says up to which sequence of the source everything is there (`after`), and where that stands in the
+target (`at`); what was copied beyond it before a crash is found again by event id.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.errors import ConflictError, StoreError
+from domain.raw import Checkpoint
+from store.base import RESERVED, Chunk, Delivery, EventStore
+
+SOURCE: Final = f"{RESERVED}copy"
+"""Name of the checkpoint (and of the cursor over records) in the target."""
+ROWS: Final = 100_000
+"""Events of a delivery, about."""
+BYTES: Final = 128 << 20
+"""Bytes of a delivery, about."""
+Counted = Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a copy has come; stands in the target."""
+
+    origin: str
+    """Identity of the source."""
+    step: int = 0
+    """Deliveries so far."""
+    after: int = 0
+    """Every event of the source with a sequence up to this is in the target."""
+    at: int = 0
+    """The target's head when that became so."""
+    head: int = 0
+    """The target's head now."""
+    edges: tuple[tuple[int, int], ...] = ()
+    """(sequence of the source, of the target) that part the same events: where cursors can stand."""
+    held: Counted = field(default_factory=dict)
+    """Log source -> (stored, unparsed): events that were copied."""
+    retired: Counted = field(default_factory=dict)
+    """Log source -> (stored, unparsed): events that the ledger counts, but that the source had removed before they were copied."""
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """As the target keeps it."""
+        state = {
+            "after": self.after, "at": self.at, "head": self.head, "edges": [list(e) for e in self.edges],
+            "held": {k: list(v) for k, v in self.held.items()}, "retired": {k: list(v) for k, v in self.retired.items()},
+        }  # fmt: skip
+        return Checkpoint(SOURCE, self.origin, self.step, state)
+
+    def translate(self, cursor: int) -> tuple[int, int]:
+        """(edge of the source, sequence of the target) at a cursor of the source, or at the last edge before it."""
+        known = [(0, 0), *self.edges]
+        return known[bisect_right([a for a, _ in known], cursor) - 1]
+
+
+def mark_of(kept: Checkpoint) -> Mark:
+    """The inverse of `Mark.checkpoint`."""
+    state: Any = kept.state
+    edges = tuple((int(a), int(b)) for a, b in state["edges"])
+    held, retired = ({k: (int(n), int(u)) for k, (n, u) in state[name].items()} for name in ("held", "retired"))
+    return Mark(kept.stream, kept.position, int(state["after"]), int(state["at"]), int(state["head"]), edges, held, retired)
+
+
+def marks(target: EventStore) -> list[Mark]:
+    """Of the copy that a store holds: none or one."""
+    return [mark_of(c) for c in target.checkpoints(SOURCE)]
+
+
+class EventCopy:
+    """Brings a target up to the head of a source's snapshot."""
+
+    def __init__(self, source: EventStore, target: EventStore, mark: Mark, tick: Callable[[int], None] = lambda _: None) -> None:
+        self.mark = mark
+        self.copied = 0
+        self._source = source
+        self._target = target
+        self._tick = tick
+        self._tables: dict[str, list[pa.Table]] = defaultdict(list)
+        self._rows = self._bytes = 0
+
+    def run(self, head: int, cursors: Iterable[int]) -> Mark:
+        """All events up to `head`, with an edge at every cursor that lies ahead."""
+        inside = [c for c in cursors if c < head]
+        floor = min(inside, default=0)
+        self.mark = replace(self.mark, edges=_needed(self.mark.edges, floor))
+        seen = self._copied_beyond()
+        for end in sorted({head, *(c for c in inside if c > self.mark.after)}):
+            if end > self.mark.after:
+                self._phase(end, seen)
+                seen = None
+        return self.mark
+
+    def _phase(self, end: int, seen: pa.Array | None) -> None:
+        highest = self.mark.after
+        for chunk, following in _with_next(self._source.scan(self.mark.after, end)):
+            highest = max(highest, chunk.last_seq)
+            self._take(chunk.partition, _unseen(chunk.table(), seen))
+            if following is None:
+                break
+            if self._rows >= ROWS or self._bytes >= BYTES:
+                self._deliver(highest if following.first_seq > highest else None)
+        self._deliver(end)
+
+    def _take(self, partition: str, table: pa.Table) -> None:
+        if table.num_rows:
+            self._tables[partition].append(table)
+            self._rows += table.num_rows
+            self._bytes += table.nbytes
+
+    def _deliver(self, covered: int | None) -> None:
+        """Store what is gathered and move the mark in the same step. `covered`: everything up to there is in the target then."""
+        old, rows = self.mark, self._rows
+        head = old.head + rows
+        new = replace(old, step=old.step + 1, head=head, held=_added(old.held, self._tables))
+        if covered is not None:
+            edges = old.edges if old.edges and old.edges[-1] == (covered, head) else (*old.edges, (covered, head))
+            new = replace(new, after=covered, at=head, edges=edges)
+        try:
+            reached = self._target.append(Delivery(dict(self._tables), checkpoints=[new.checkpoint], began=[old.checkpoint]))
+        except ConflictError as error:
+            raise ConflictError("another copy into this store is running; it was left alone", hint="wait until it has ended") from error
+        if reached != head:
+            what = f"{rows} events were written and the head moved from {old.head} to {reached}: somebody else writes to the target"
+            raise StoreError(what, hint="stop collecting into the target, and copy into an empty store")
+        self.mark = new
+        self._tables.clear()
+        self._rows = self._bytes = 0
+        self.copied += rows
+        self._tick(self.copied)
+
+    def _copied_beyond(self) -> pa.Array | None:
+        """Ids of events that a run which did not finish has copied beyond the mark."""
+        if self.mark.head == self.mark.at:
+            return None
+        return pa.concat_arrays([chunk.ids() for chunk in self._target.scan(self.mark.at, self.mark.head)])
+
+
+def _with_next(chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Chunk | None]]:
+    """Each chunk and the one after it."""
+    current = next(chunks, None)
+    while current is not None:
+        following = next(chunks, None)
+        yield current, following
+        current = following
+
+
+def _unseen(table: pa.Table, seen: pa.Array | None) -> pa.Table:
+    return table if seen is None else table.filter(pc.invert(pc.is_in(table["event.id"], value_set=seen)))
+
+
+def _needed(edges: Sequence[tuple[int, int]], floor: int) -> tuple[tuple[int, int], ...]:
+    """Edges at which a cursor can come to stand: cursors only move ahead."""
+    first = bisect_right([a for a, _ in edges], floor) - 1
+    return tuple(edges[max(first, 0) :])
+
+
+def _added(held: Counted, tables: Mapping[str, Sequence[pa.Table]]) -> Counted:
+    out = dict(held)
+    for table in (t for parts in tables.values() for t in parts):
+        for source, kind, n in _kinds(table):
+            stored, unparsed = out.get(source, (0, 0))
+            out[source] = stored + n, unparsed + (n if kind == "pipeline_error" else 0)
+    return out
+
+
+def _kinds(table: pa.Table) -> Iterator[tuple[str, str, int]]:
+    """(log source, event.kind, events)."""
+    names = [n for n in ("thapcanh.source", "event.kind") if n in table.column_names]
+    counted = table.select(names).group_by(names).aggregate([([], "count_all")]).to_pydict()
+    empty = [""] * len(counted["count_all"])
+    columns = [counted.get(n, empty) for n in ("thapcanh.source", "event.kind")]
+    yield from ((source or "", kind or "", n) for source, kind, n in zip(*columns, counted["count_all"], strict=True))
