@@ -86,10 +86,10 @@ def _test(test: Test) -> Bounds:
     entry = fields.lookup(name)
     kind = entry.type if entry is not None else "keyword"
     found = _ANSWERS.get(kind, {}).get(test.op)
-    query: Dsl | None = found(name, test) if found is not None else None
-    if query is None:
+    answer = found(name, test) if found is not None else None
+    if answer is None:
         return Bounds(_present(name) if kind != "bytes" else ALL, NONE)
-    return Bounds(some([query, _elsewhere(name)]), NONE if test.cased else query)
+    return Bounds(some([answer, _elsewhere(name)]), NONE if test.cased else answer)
 
 
 def _present(name: str) -> Dsl:
