@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import hypothesis
 import pytest
 
-from tests.servers import opensearch
+from tests.servers import opensearch, places
 from tests.servers.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -71,6 +71,20 @@ def opensearch_url(plain_opensearch: Cluster) -> str:
 def secure_opensearch() -> Cluster:
     """One node with TLS and users, shared by the whole run: `.url`, `.access` (user, password, ca, client certificates), `.call` as administrator."""
     return _server(opensearch.Plan(secure=True))
+
+
+@pytest.fixture(scope="module")
+def _three_nodes(plain_opensearch: Cluster) -> Iterator[Cluster]:
+    """One at a time on this machine: 600 MB a node. Asking for the shared node first skips where no server can be had."""
+    with places.locked("several-nodes"), opensearch.start(nodes=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def three_nodes(_three_nodes: Cluster) -> Iterator[Cluster]:
+    """A cluster to break: `.nodes[i].kill()`, `.pause()`, `.start()`; whole again for the next test of the module."""
+    yield _three_nodes
+    _three_nodes.heal()
 
 
 def _server(plan: opensearch.Plan) -> Cluster:

@@ -69,24 +69,30 @@ class Cluster:
         return json.loads(text) if text else None
 
     def wait(self, status: str = "yellow", *, nodes: int = 0, seconds: float = 120) -> None:
-        """Until the cluster has this health and number of nodes (0 = all of them). RuntimeError when that takes too long or a node ends."""
-        expected = [node for node in self.nodes if node.running]
+        """Until every node that runs says that the cluster has this health and number of nodes (0 = all). RuntimeError when one ends, or it takes longer."""
         path = f"_cluster/health?wait_for_nodes={nodes or len(self.nodes)}&wait_for_status={status}&timeout=1s"
         end = time.monotonic() + seconds
-        asked = self.nodes.index(expected[0]) if expected else 0
-        while not self._healthy(path, asked):
-            dead = next((node for node in expected if not node.running), None)
-            if dead or time.monotonic() > end:
-                node = dead or self.nodes[asked]
-                raise RuntimeError(
-                    f"OpenSearch {'ended' if dead else f'is not {status}'}; {node.folder}/out.log ends with:\n{node.output()}"
-                )
-            time.sleep(0.1)
+        for number, node in enumerate(self.nodes):
+            if not node.running or node.paused:
+                continue
+            while not self._healthy(path, number):
+                if not node.running or time.monotonic() > end:
+                    happened = f"is not {status}" if node.running else "ended"
+                    raise RuntimeError(f"OpenSearch {happened}; {node.folder}/out.log ends with:\n{node.output()}")
+                time.sleep(0.1)
 
     def _healthy(self, path: str, node: int) -> bool:
         with suppress(OSError, ValueError):  # refused, 503 while it elects, 408 while it waits
             return not self.call("GET", path, node=node, timeout=5)["timed_out"]
         return False
+
+    def heal(self) -> None:
+        """Every node again as it was started; what it stored is still there."""
+        for node in self.nodes:
+            node.resume()
+            if not node.running:
+                node.start()
+        self.wait()
 
     def forget(self, prefix: str) -> None:
         """Remove the indices and templates whose names start with `PREFIX-`."""

@@ -70,6 +70,11 @@ class Node:
         """Also true while paused."""
         return places.alive(self.process)
 
+    @property
+    def paused(self) -> bool:
+        """Between `pause` and `resume`."""
+        return self.running and places.state(self.pid) == "T"
+
     def start(self) -> None:
         """Start the process; it answers a few seconds later (`Cluster.wait`)."""
         places.hand_over(self.folder)

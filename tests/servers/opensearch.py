@@ -106,7 +106,7 @@ def _shared(plan: Plan, owner: str) -> Cluster:
 
 def _launch(folder: Path, plan: Plan, owner: str) -> Cluster:
     home = artifacts.home(*_kind(plan))
-    folder.mkdir()
+    places.open_folder(folder)
     (folder / "owner").write_text(owner, encoding="utf-8")
     if owner != FOREVER:
         places.detached([sys.executable, str(Path(__file__).with_name("watchdog.py")), owner, str(folder)], folder)

@@ -18,16 +18,21 @@ NOBODY = 65534
 def cache() -> Path:
     """Folder of servers and their data: OPENSEARCH_DEV_CACHE, else one a user in /var/tmp. Never below root's home, which NOBODY cannot read."""
     folder = Path(os.environ.get("OPENSEARCH_DEV_CACHE") or f"/var/tmp/thapcanh-opensearch-{os.getuid()}")
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
+    if folder.exists() and folder.stat().st_uid != os.getuid():
         raise RuntimeError(f"{folder} belongs to somebody else: set OPENSEARCH_DEV_CACHE to a folder of your own")
-    return folder
+    return open_folder(folder)
 
 
 def runs() -> Path:
     """One folder in here for each set of nodes that is, or was, running."""
-    folder = cache() / "run"
-    folder.mkdir(exist_ok=True)
+    return open_folder(cache() / "run")
+
+
+def open_folder(folder: Path) -> Path:
+    """A folder that others may enter and read, whatever the umask."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
     return folder
 
 
@@ -41,11 +46,21 @@ def locked(name: str) -> Iterator[None]:
 
 def identity(pid: int) -> str:
     """`pid:start time`: a process that no later one with the same number can be taken for. "" when there is none, or only a zombie."""
+    fields = _stat(pid)
+    return f"{pid}:{fields[19]}" if fields and fields[0] not in "ZX" else ""
+
+
+def state(pid: int) -> str:
+    """A letter as `ps` shows it: R, S, T (stopped), ...; "" when there is no such process."""
+    return (_stat(pid) or [""])[0]
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat after the name, from the state on."""
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return ""
-    return "" if after_name[0] in "ZX" else f"{pid}:{after_name[19]}"
+        return []
 
 
 def alive(process: str) -> bool:

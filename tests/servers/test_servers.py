@@ -13,43 +13,37 @@ import pytest
 
 from tests.servers import opensearch, places
 
-SEVERAL_NODES = pytest.mark.xdist_group("cluster")
-"""One cluster of several nodes at a time: 600 MB a node."""
-
-
-@pytest.fixture(scope="module")
-def cluster(plain_opensearch):
-    """Three nodes; asking for the shared one first skips where no server can be had."""
-    with opensearch.start(nodes=3) as cluster:
-        yield cluster
-
 
 def names(cluster, node=0):
     return sorted(row["name"] for row in cluster.call("GET", "_cat/nodes?format=json", node=node))
 
 
-@SEVERAL_NODES
-def test_a_node_that_is_killed_leaves_and_comes_back(cluster):
-    assert names(cluster) == ["n1", "n2", "n3"]
-    cluster.nodes[2].kill()
-    assert not cluster.nodes[2].running
-    cluster.wait("green", nodes=2)
-    assert names(cluster) == ["n1", "n2"]
-    cluster.nodes[2].start()
-    cluster.wait("green", nodes=3)
-    assert names(cluster, node=2) == ["n1", "n2", "n3"]
+def test_a_node_that_is_killed_leaves_and_comes_back(three_nodes):
+    assert names(three_nodes) == ["n1", "n2", "n3"]
+    three_nodes.nodes[2].kill()
+    assert not three_nodes.nodes[2].running
+    three_nodes.wait("green", nodes=2)
+    assert names(three_nodes) == ["n1", "n2"]
+    three_nodes.nodes[2].start()
+    three_nodes.wait("green")
+    assert names(three_nodes, node=2) == ["n1", "n2", "n3"]
 
 
-@SEVERAL_NODES
-def test_a_node_that_is_paused_keeps_its_connections_and_answers_nothing(cluster):
-    cluster.nodes[1].pause()
-    try:
-        with pytest.raises(TimeoutError):
-            cluster.call("GET", "/", node=1, timeout=0.5)
-        assert cluster.nodes[1].running
-    finally:
-        cluster.nodes[1].resume()
-    assert cluster.call("GET", "/", node=1)["name"] == "n2"
+def test_a_node_that_is_paused_keeps_its_connections_and_answers_nothing(three_nodes):
+    hung = three_nodes.nodes[1]
+    hung.pause()
+    with pytest.raises(TimeoutError):
+        three_nodes.call("GET", "/", node=1, timeout=0.5)
+    assert (hung.running, hung.paused) == (True, True)
+    hung.resume()
+    assert three_nodes.call("GET", "/", node=1)["name"] == "n2"
+
+
+def test_a_cluster_heals(three_nodes):
+    three_nodes.nodes[0].pause()
+    three_nodes.nodes[1].kill()
+    three_nodes.heal()
+    assert [names(three_nodes, node) for node in range(3)] == [["n1", "n2", "n3"]] * 3
 
 
 def test_what_a_prefix_made_can_be_forgotten(plain_opensearch, index_prefix):
