@@ -23,9 +23,10 @@ def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=t("demo.help_dir"))] = Path("demo"),
     seed: Annotated[int, typer.Option(help=t("drill.help_seed"))] = 1,
     events: Annotated[int, typer.Option(help=t("drill.help_events"))] = drill.EVENTS,
+    store: Annotated[str, typer.Option(metavar="URL", help=t("demo.help_store"))] = "",
 ) -> None:
     """Logs, collection, detection, incident, playbook, documents; exit 1 when a step of the attacks was missed."""
-    story = job.play(folder, drill.Wish(seed=seed, events=events), _tell)
+    story = job.play(folder, drill.Wish(seed=seed, events=events, store=store), _tell)
     if OPTIONS.json:
         emit(job.as_json(story))
     else:

@@ -41,6 +41,8 @@ class Wish:
     scenarios: tuple[str, ...] = ()
     """Empty = all."""
     reserved: bool = False
+    store: str = ""
+    """URL of a store that is there; empty = an embedded one in the folder."""
 
 
 def listing() -> list[dict[str, Any]]:
@@ -72,7 +74,7 @@ def prepare(wish: Wish, folder: Path, *, exercise: bool = False) -> Drill:
     start = datetime.combine(wish.start or FIRST_DAY, datetime.min.time(), LOCAL)
     plan = Plan(wish.seed, start.timestamp(), wish.days, wish.events, wish.scenarios or tuple(SCENARIOS), wish.reserved)
     drill = Drill(plan, folder)
-    setup.write(drill.world, folder, exercise=exercise)
+    setup.write(drill.world, folder, exercise=exercise, store=wish.store)
     return drill
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,21 +21,21 @@ def source_ids(world: World) -> list[str]:
     return fixed + [s.source for s in world.servers.values()]
 
 
-def write(world: World, folder: Path, *, exercise: bool) -> None:
-    """`soc.toml`, `content/registers/` and a folder per source; `exercise` marks all records as exercise data."""
+def write(world: World, folder: Path, *, exercise: bool, store: str = "") -> None:
+    """`soc.toml`, `content/registers/` and a folder per source; `exercise` marks all records as exercise data; `store`: its URL."""
     for source in source_ids(world):
         (folder / "logs" / source).mkdir(parents=True, exist_ok=True)
     registers = folder / "content" / "registers"
     registers.mkdir(parents=True, exist_ok=True)
-    (folder / "soc.toml").write_text(settings(world, exercise=exercise), encoding="utf-8")
+    (folder / "soc.toml").write_text(settings(world, exercise=exercise, store=store), encoding="utf-8")
     for name, body in (("organisation", organisation(world)), ("units", units(world)), ("assets", assets(world))):
         (registers / f"{name}.yml").write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False, width=140), encoding="utf-8")
 
 
-def settings(world: World, *, exercise: bool) -> str:
+def settings(world: World, *, exercise: bool, store: str = "") -> str:
     """The text of soc.toml: one source per device; silence limits where an administrator would state them."""
     expected = world.province["expect_every"]
-    parts = ['[store]\nurl = "file:data"\n', '[content]\npaths = ["content"]\n']
+    parts = [_store(store), '[content]\npaths = ["content"]\n']
     for source in source_ids(world):
         lines = ["[[source]]", f'id = "{source}"', 'type = "file"', f'path = "logs/{source}/*"']
         lines += [f'parser = "{_PARSERS[source]}"'] if source in _PARSERS else []
@@ -41,6 +43,13 @@ def settings(world: World, *, exercise: bool) -> str:
         lines += ["exercise = true"] if exercise else []
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def _store(url: str) -> str:
+    """`[store]`: in the folder, or in a cluster under a prefix that no earlier drill has used."""
+    if not url or url.startswith("file:"):
+        return f"[store]\nurl = {json.dumps(url or 'file:data')}\n"
+    return f'[store]\nurl = {json.dumps(url)}\nindex_prefix = "drill-{secrets.token_hex(4)}"\n'
 
 
 def organisation(world: World) -> list[dict[str, Any]]:
