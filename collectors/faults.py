@@ -1,6 +1,7 @@
 """Fault points of the collecting stage: `SOC_FAULT=<point>` kills this process there with SIGKILL, as a power failure would.
 
-`SOC_FAULT=<point>:<n>` does so at the n-th passage. Points: read, spool-write, spool-sync, stored, spool-unlink (and the store's own).
+`SOC_FAULT=<point>:<n>` does so at the n-th passage. Points: read, spool-write, spool-sync, stored, spool-unlink; of copying stores: copied,
+copied-state, copied-records, copied-cursor (and the store's own).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -61,12 +61,17 @@ class Copied:
 def copy(runtime: Runtime, ends: Ends, *, action: str = "store.copy", quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
     """Bring the target up to the source, then compare both (unless `quick`). StoreError when the target holds anything else."""
     source, target = _open(runtime, ends)
+    note = audit.Entry(0, runtime.clock.now(), runtime.actor, action, target.url)
+    return copy_stores(source, target, note, quick=quick, tick=tick)
+
+
+def copy_stores(source: Store, target: Store, note: audit.Entry, *, quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
+    """The same with open stores. `note` goes into the audit log of the source first, so that the copy has it too."""
     began = time.monotonic()
     out = Copied(source.url, target.url)
-    now = runtime.clock.now()
-    mark = _mark(source, target, now)
-    audit.note(source.records, audit.Entry(0, now, runtime.actor, action, target.url, {"events": source.events.head() - mark.after}))
-    snap, mark = _bring((source, target), mark, now, out, tick)
+    mark = _mark(source, target, note.at)
+    audit.note(source.records, replace(note, detail={"events": source.events.head() - mark.after}))
+    snap, mark = _bring((source, target), mark, note.at, out, tick)
     out.head, out.seconds = snap.head, round(time.monotonic() - began, 3)
     if not quick:
         began = time.monotonic()
@@ -78,7 +83,11 @@ def copy(runtime: Runtime, ends: Ends, *, action: str = "store.copy", quick: boo
 
 def check(runtime: Runtime, ends: Ends, tick: Tick = lambda *_: None) -> Copied:
     """Only compare: as far as the copy goes where the target is one, else everything. Changes nothing."""
-    source, target = _open(runtime, ends)
+    return check_stores(*_open(runtime, ends, made=False), tick)
+
+
+def check_stores(source: Store, target: Store, tick: Tick = lambda *_: None) -> Copied:
+    """The same with open stores."""
     began = time.monotonic()
     mark = next((m for m in marks(target.events) if m.origin == source.coordination.state(_IDENTITY).get("id")), None)
     snap = snapshot(source)
@@ -113,6 +122,8 @@ def _told(tick: Tick, total: int, done: int) -> None:
 def _mark(source: Store, target: Store, now: datetime) -> Mark:
     """Where the copy goes on; made in an empty target. StoreError when the target holds what does not come from the source."""
     origin = _identity(source, now)
+    if target.coordination.state(_IDENTITY).get("id") == origin:
+        raise UsageError(f"source and target are the same store: {source.url}", hint="soc store copy --to file:DIR")
     mark = next(iter(marks(target.events)), None)
     hint = "copy into an empty store: --to file:DIR, or another index_prefix"
     if mark is None:
@@ -157,12 +168,9 @@ def _identity(store: Store, now: datetime) -> str:
     return str(coordination.state(_IDENTITY)["id"])
 
 
-def _open(runtime: Runtime, ends: Ends) -> tuple[Store, Store]:
-    source = _store(runtime, ends.source, ends.source_config, made=False)
-    target = _store(runtime, ends.target, ends.target_config, made=True)
-    if source.url == target.url:
-        raise UsageError(f"source and target are the same store: {source.url}", hint="soc store copy --to file:DIR")
-    return source, target
+def _open(runtime: Runtime, ends: Ends, *, made: bool = True) -> tuple[Store, Store]:
+    """Source and target; `made`: a target that is not there is made."""
+    return _store(runtime, ends.source, ends.source_config, made=False), _store(runtime, ends.target, ends.target_config, made=made)
 
 
 def _refuse_folder(url: str) -> None:
@@ -175,6 +183,9 @@ def _refuse_folder(url: str) -> None:
 
 
 def _absolute(url: str) -> str:
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        where = url.rpartition("@")[2]
+        raise UsageError(f"no user or password in a URL, where every process sees it: {where}", hint="--from-config FILE, --to-config FILE")
     return f"file:{Path(url.removeprefix('file:')).resolve()}" if url.startswith("file:") else url
 
 

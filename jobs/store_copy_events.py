@@ -16,6 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collectors import faults
 from domain.errors import ConflictError, StoreError
 from domain.raw import Checkpoint
 from store.base import RESERVED, Chunk, Delivery, EventStore
@@ -83,7 +84,9 @@ class EventCopy:
 
     def __init__(self, source: EventStore, target: EventStore, mark: Mark, tick: Callable[[int], None] = lambda _: None) -> None:
         self.mark = mark
+        """How far the target has come."""
         self.copied = 0
+        """Events brought by this run."""
         self._source = source
         self._target = target
         self._tick = tick
@@ -134,6 +137,7 @@ class EventCopy:
         if reached != head:
             what = f"{rows} events were written and the head moved from {old.head} to {reached}: somebody else writes to the target"
             raise StoreError(what, hint="stop collecting into the target, and copy into an empty store")
+        faults.point("copied")
         self.mark = new
         self._tables.clear()
         self._rows = self._bytes = 0

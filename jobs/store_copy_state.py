@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from collectors import faults
 from domain.errors import ConflictError, StoreError
 from domain.raw import Checkpoint
 from jobs import publish, retro
@@ -106,6 +107,7 @@ def copy_records(source: Store, target: Store, snap: Snapshot, origin: str) -> i
         moved = target.coordination.commit_scan(SOURCE, at, batch[-1].seq, new, batch[0].at, {"origin": origin, "count": count}, before)
         if not moved:
             raise ConflictError("another copy into this store is running", where=target.url, hint="wait until it has ended")
+        faults.point("copied-records")
         at = batch[-1].seq
     return count - start
 
@@ -151,6 +153,7 @@ def copy_cursors(source: Store, target: Store, snap: Snapshot, mark: Mark, now: 
             continue
         if not target.coordination.commit_scan(name, old, new, [], now, state):
             raise ConflictError(f"cursor {name} was moved by somebody else", where=target.url, hint="stop scans of the target")
+        faults.point("copied-cursor")
     return again
 
 
@@ -159,6 +162,7 @@ def _step(target: Store, mark: Mark, delivery: Delivery) -> Mark:
     new = replace(mark, step=mark.step + 1)
     checkpoints = [*delivery.checkpoints, new.checkpoint]
     target.events.append(replace(delivery, checkpoints=checkpoints, began=[mark.checkpoint]))
+    faults.point("copied-state")
     return new
 
 

@@ -8,6 +8,7 @@ of events has the sum of their digests modulo 2^128: order plays no part, and lo
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -79,14 +80,19 @@ class Sums:
                 self.cells.setdefault((partition, day), Tally()).add(len(own), _sum(own))
 
 
-def sums(chunks: Iterable[Chunk], tick: Callable[[int], None] | None = None) -> Sums:
-    """Of everything in these chunks; `tick` is told how many events are done."""
+def sums(chunks: Iterable[Chunk], tick: Callable[[int], None] = lambda _: None) -> Sums:
+    """Of everything in these chunks; `tick` is told how many events are done. Small chunks are counted together."""
     out, done = Sums(), 0
+    waiting: dict[str, list[pa.Table]] = defaultdict(list)
     for chunk in chunks:
-        out.add(chunk.partition, chunk.table())
+        tables = waiting[chunk.partition]
+        tables.append(chunk.table())
+        if sum(t.num_rows for t in tables) >= BLOCK:
+            out.add(chunk.partition, pa.concat_tables(waiting.pop(chunk.partition), promote_options="default"))
         done += chunk.rows
-        if tick:
-            tick(done)
+        tick(done)
+    for partition, tables in waiting.items():
+        out.add(partition, pa.concat_tables(tables, promote_options="default"))
     return out
 
 
