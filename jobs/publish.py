@@ -141,9 +141,8 @@ def _newer(runtime: Runtime, after: int, anchor: str) -> _Changed:
     wanted = list(dict.fromkeys([anchor or keys[0], *keys])) if anchor or keys else []
     found = fold_all(records.find(alerts.STREAM, keys=wanted if len(wanted) <= _FEW else ())) if wanted else {}
     fresh = sum(r.version == 1 for r in new)
-    return _Changed(
-        [found[k] for k in wanted if k in found], new[-1].seq if new else after, anchor or (wanted or [""])[0], fresh, len(keys)
-    )
+    first = wanted[0] if wanted else ""
+    return _Changed([found[key] for key in wanted if key in found], new[-1].seq if new else after, first, fresh, len(keys))
 
 
 def _write(runtime: Runtime, changed: _Changed) -> int:

@@ -14,7 +14,7 @@ from domain.fields import Field, dictionary, opensearch_properties
 from domain.i18n import lang, t
 from domain.published import ALERTS, SOURCES, published
 from domain.published import opensearch_properties as published_properties
-from domain.severity import LEVELS
+from domain.severity import LEVELS, rank
 from reports.dashboards import objects as saved
 from reports.dashboards.charts import Chart, Metric, Split, state
 from reports.dashboards.objects import Pattern, SavedObject
@@ -109,12 +109,16 @@ def _terms(field: str, schema: str = "segment", size: int = 10, *, others: bool 
 
 
 def _levels(schema: str) -> Split:
-    """Gravest first, in the reader's words."""
-    return Split("filters", schema, filters=tuple((t(f"alerts.level_{x}"), f"rule.level:{x}") for x in reversed(LEVELS)))
+    return Split("filters", schema, filters=tuple((_level(x), f"rule.level:{x}") for x in LEVELS))
+
+
+def _level(level: str) -> str:
+    """`5 nghiêm trọng`: the server sorts the buckets of named filters by their names."""
+    return f"{rank(level) + 1} {t(f'alerts.level_{level}')}"
 
 
 def _level_colors() -> dict[str, str]:
-    return {t(f"alerts.level_{level}"): color for level, color in _RED.items()}
+    return {_level(level): color for level, color in _RED.items()}
 
 
 def _choices(schema: str, field: str, values: Sequence[str], area: str) -> Split:

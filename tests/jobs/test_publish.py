@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,9 +20,8 @@ from jobs import alerts as alert_jobs
 from jobs import publish as job
 from jobs.config import Config
 from jobs.runtime import Runtime
-from store.base import EventStore, Store
-from store.opensearch.client import Cluster, connect
-from store.opensearch.publish import publish
+from store.base import Store
+from store.opensearch.client import connect
 from tests.conftest import Soc
 from tests.reports import seed
 
@@ -84,83 +82,108 @@ def test_units_and_assets_as_they_were(alert: Alert, events: tuple[Mapping[str, 
     assert (flat["unit.name"], flat["asset.name"]) == (units, assets)
 
 
-class OnCluster:
-    """A store whose publications go to a real cluster; all else is the embedded engine."""
+class Seen:
+    """What dashboards see of the store on the cluster."""
 
-    def __init__(self, local: Store, cluster: Cluster, prefix: str) -> None:
-        self.events: EventStore = local.events
-        self.records, self.coordination, self.url = local.records, local.coordination, cluster.where
-        self.events.capabilities = dataclasses.replace(self.events.capabilities, dashboards=True)
-        self.written: list[tuple[str, list[str]]] = []
-        self.cluster, self.prefix = cluster, prefix
+    def __init__(self, url: str, prefix: str) -> None:
+        self.cluster, self.prefix = connect(url), prefix
 
-    def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
-        self.written.append((name, list(documents)))
-        return publish(self.cluster, self.prefix, name, documents)
+    def __call__(self, name: str) -> dict[str, Any]:
+        return {key: hit["_source"] for key, hit in self._hits(name).items()}
 
-    def found(self, name: str) -> dict[str, Any]:
-        """What dashboards see."""
+    def versions(self, name: str) -> dict[str, int]:
+        """How often each document was written."""
+        return {key: hit["_version"] for key, hit in self._hits(name).items()}
+
+    def delete(self, name: str) -> None:
+        self.cluster.call("DELETE", f"/{self.prefix}-{name}")
+
+    def _hits(self, name: str) -> dict[str, Any]:
         self.cluster.call("POST", f"/{self.prefix}-{name}/_refresh")
-        hits = self.cluster.call("POST", f"/{self.prefix}-{name}/_search", {"size": 1000})["hits"]["hits"]
-        return {hit["_id"]: hit["_source"] for hit in hits}
-
-    def close(self) -> None:
-        self.cluster.close()
+        found = self.cluster.call("POST", f"/{self.prefix}-{name}/_search", {"size": 1000, "version": True})
+        return {hit["_id"]: hit for hit in found["hits"]["hits"]}
 
 
 @pytest.fixture
-def store(tmp_store: Store, opensearch_url: str, index_prefix: str) -> Iterator[OnCluster]:
-    made = OnCluster(tmp_store, connect(opensearch_url), index_prefix)
+def seen(opensearch_url: str, index_prefix: str) -> Iterator[Seen]:
+    made = Seen(opensearch_url, index_prefix)
     yield made
-    made.close()
+    made.cluster.close()
 
 
 @pytest.fixture
-def runtime(store: OnCluster, tmp_path: Path) -> Runtime:
-    config = Config(tmp_path / "soc.toml", store_url=f"file:{tmp_path / 'store'}", content=(tmp_path / "content",))
-    made = Runtime(config, FixedClock(seed.NOW))
-    made.store = store
+def runtime(cluster_store: Store, opensearch_url: str, tmp_path: Path) -> Runtime:
+    made = Runtime(Config(tmp_path / "soc.toml", store_url=opensearch_url, content=(tmp_path / "content",)), FixedClock(seed.NOW))
+    made.store = cluster_store
     return made
 
 
-def _two(store: Store) -> tuple[str, str]:
+def _two(runtime: Runtime) -> tuple[str, str]:
+    store = runtime.store
     ids = seed.store_events(store, [seed.event("fw", seed.MONDAY, host__name="web01"), seed.event("dc", seed.MONDAY, host__name="dc01")])
     return seed.alert(store, "một", ids[:1], [Entity("ip", "8.8.8.8")]), seed.alert(store, "hai", ids[1:], [Entity("host", "dc01")])
 
 
-def test_what_dashboards_see(runtime: Runtime, store: OnCluster) -> None:
-    first, second = _two(store)
+def test_what_dashboards_see(runtime: Runtime, seen: Seen) -> None:
+    first, second = _two(runtime)
     assert job.publish(runtime) == job.Published(2, 2, whole=True)
-    seen = store.found("alerts")
-    assert sorted(seen) == sorted([first, second])
-    assert (seen[first]["rule.title"], seen[first]["source"], seen[first]["open"], seen[first]["status"]) == ("một", ["fw"], True, "new")
-    assert store.found("sources")["fw"]["received"] == 1
-    assert store.found("sources")["fw"]["unparsed_share"] == 0.0
+    shown = seen("alerts")
+    assert sorted(shown) == sorted([first, second])
+    assert (shown[first]["rule.title"], shown[first]["source"], shown[first]["open"], shown[first]["status"]) == (
+        "một",
+        ["fw"],
+        True,
+        "new",
+    )
+    assert seen("sources")["fw"]["received"] == 1
+    assert seen("sources")["fw"]["unparsed_share"] == 0.0
 
 
-def test_only_what_changed_is_written_again(runtime: Runtime, store: OnCluster) -> None:
-    first, second = _two(store)
+def test_only_what_changed_is_written_again(runtime: Runtime, seen: Seen) -> None:
+    _, second = _two(runtime)
+    third = seed.alert(runtime.store, "ba", [], [Entity("host", "dc02")])
     job.publish(runtime)
     assert job.publish(runtime) == job.Published(0, 2, whole=False)
-    alert_jobs.verdict(runtime, [second], "benign", "kiểm thử")
-    store.written.clear()
+    alert_jobs.verdict(runtime, [third], "benign", "kiểm thử")
     assert job.publish(runtime) == job.Published(1, 2, whole=False)
-    assert [(name, sorted(ids)) for name, ids in store.written] == [("alerts", sorted([first, second])), ("sources", ["dc", "fw"])]
-    seen = store.found("alerts")
-    assert (seen[second]["status"], seen[second]["verdict"], seen[second]["open"]) == ("closed", "benign", False)
-    assert seen[first]["status"] == "new"
-    assert job.publish(runtime, everything=True).alerts == 2
+    shown, versions = seen("alerts"), seen.versions("alerts")
+    assert (shown[third]["status"], shown[third]["verdict"], shown[third]["open"]) == ("closed", "benign", False)
+    assert (shown[second]["status"], versions[second], versions[third]) == ("new", 1, 2)
+    assert job.publish(runtime, everything=True) == job.Published(3, 2, whole=True)
 
 
-def test_registers_and_language_change_every_document(runtime: Runtime, store: OnCluster, tmp_path: Path) -> None:
-    first, _ = _two(store)
+def test_an_index_that_was_deleted_is_made_again_as_a_whole(runtime: Runtime, seen: Seen) -> None:
+    first, second = _two(runtime)
     job.publish(runtime)
-    assert "unit.name" not in store.found("alerts")[first]
+    seen.delete("alerts")
+    assert job.publish(runtime) == job.Published(2, 2, whole=True)
+    assert sorted(seen("alerts")) == sorted([first, second])
+    third = seed.alert(runtime.store, "ba", [], [Entity("host", "dc02")])
+    assert job.publish(runtime) == job.Published(1, 2, whole=False)
+    seen.delete("alerts")
+    fourth = seed.alert(runtime.store, "bốn", [], [Entity("host", "dc03")])
+    assert job.publish(runtime) == job.Published(4, 2, whole=True)
+    assert sorted(seen("alerts")) == sorted([first, second, third, fourth])
+
+
+def test_a_store_without_alerts(runtime: Runtime, seen: Seen) -> None:
+    assert job.publish(runtime) == job.Published(0, 0, whole=True)
+    assert seen("alerts") == {}
+    assert job.publish(runtime) == job.Published(0, 0, whole=False)
+    first, second = _two(runtime)
+    assert job.publish(runtime) == job.Published(2, 2, whole=False)
+    assert sorted(seen("alerts")) == sorted([first, second])
+
+
+def test_registers_and_language_change_every_document(runtime: Runtime, seen: Seen, tmp_path: Path) -> None:
+    first, _ = _two(runtime)
+    job.publish(runtime)
+    assert "unit.name" not in seen("alerts")[first]
     folder = tmp_path / "content" / "registers"
     folder.mkdir(parents=True)
     (folder / "units.csv").write_text("code,name,networks\nS,Sở Y tế,8.8.8.0/24\n", encoding="utf-8")
     assert job.publish(runtime) == job.Published(2, 2, whole=True)
-    assert store.found("alerts")[first]["unit.name"] == ["Sở Y tế"]
+    assert seen("alerts")[first]["unit.name"] == ["Sở Y tế"]
     i18n.use("en")
     try:
         assert job.publish(runtime).whole
@@ -168,21 +191,36 @@ def test_registers_and_language_change_every_document(runtime: Runtime, store: O
         i18n.use("vi")
 
 
-def test_one_process_at_a_time(runtime: Runtime, store: OnCluster) -> None:
-    store.coordination.lease(job.NAME, "somebody else", 60, seed.NOW)
+def test_one_process_at_a_time(runtime: Runtime) -> None:
+    runtime.store.coordination.lease(job.NAME, "somebody else", 60, seed.NOW)
     with pytest.raises(StoreError, match="another process is publishing right now"):
         job.publish(runtime)
-    assert store.written == []
+    runtime.store.coordination.release(job.NAME, "somebody else")
+    assert job.publish(runtime).whole
 
 
-def test_a_scan_goes_on_without_its_dashboards(runtime: Runtime, store: OnCluster) -> None:
-    _two(store)
+def test_a_scan_goes_on_without_its_dashboards(runtime: Runtime, seen: Seen) -> None:
+    _two(runtime)
     assert job.after_scan(runtime) == []
-    assert len(store.found("alerts")) == 2
-    store.cluster.call("DELETE", f"/{store.prefix}-alerts")
-    store.cluster.call("PUT", f"/{store.prefix}-alerts", {"mappings": {"properties": {"id": {"type": "long"}}}})
+    assert len(seen("alerts")) == 2
+    seen.delete("alerts")
+    seen.cluster.call("PUT", f"/{seen.prefix}-alerts", {"mappings": {"properties": {"id": {"type": "long"}}}})
     (note,) = job.after_scan(runtime)
     assert "the index was made with other types of id" in note
+
+
+def test_a_scan_publishes(soc_here: Soc, seen: Seen, tmp_path: Path) -> None:
+    """The whole command line against the cluster: collect, scan, and the charts have something to show."""
+    config = f'[store]\nurl = "{seen.cluster.where}"\nindex_prefix = "{seen.prefix}"\n'
+    (tmp_path / "soc.toml").write_text(config, encoding="utf-8")
+    sample = Path(__file__).parents[2] / "docs" / "sample"
+    assert soc_here("collect", "once", "--path", str(sample)).returncode == 0
+    scanned = soc_here("scan", "--json")
+    assert scanned.returncode == 0, scanned.stderr
+    opened = orjson.loads(scanned.stdout)["opened"]
+    assert opened
+    assert sorted(seen("alerts")) == sorted(opened)
+    assert sum(one["stored"] for one in seen("sources").values()) == 125
 
 
 def test_an_embedded_store_says_what_is_needed(soc_here: Soc, tmp_path: Path) -> None:
