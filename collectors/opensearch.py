@@ -30,6 +30,8 @@ from domain.window import moment as instant
 
 FORGET: Final = 400 * 86_400 * 1_000_000
 """Microseconds for which an index that is gone is remembered: it may be restored from a snapshot."""
+_TERMS: Final = 1_000
+"""Sequence numbers in one question."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -71,6 +73,17 @@ class Indices:
             yield self.batch(progress, (), now, Checkpoint(self.settings.id, progress.stream, -1))
         if problems:
             raise SourceError("; ".join(problems), where=self.settings.id, hint="soc collect status")
+
+    def again(self, stream: str, positions: Sequence[int]) -> RawBatch:
+        """Documents that were read before, as they were; those that are gone or changed since are left out."""
+        index, _, rest = stream.partition("#")
+        generation, _, number = rest.partition("/")
+        progress = Progress(index, int(number), int(generation))
+        found: list[Document] = []
+        for start in range(0, len(positions), _TERMS):
+            part = list(positions[start : start + _TERMS])
+            found += Shard(self.cluster, index, progress.shard).search({"terms": {"_seq_no": part}}, len(part))
+        return self.batch(progress, found, self.clock.now())
 
     def names(self) -> list[str]:
         """The concrete indices behind the pattern, aliases and data streams resolved."""

@@ -81,6 +81,9 @@ def status(form: Format = "table") -> None:
         return
     headers = ["source", "received", "stored", "unparsed", "rejected", "duplicates", "spooled", "lag", "dropped", "lost", "last"]
     show([t(f"collect.{name}") for name in headers], [_line(one) for one in found], form)
+    for one in found:
+        for note in one.notes:
+            say(f"{one.source}: {one_line(note, 500)}")
 
 
 @app.command(help=t("collect.help_sources"))

@@ -51,9 +51,11 @@ def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
 @app.command()
 def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> None:
     """LIVE, PARTIAL or BLIND against what the store holds, with what is missing."""
+    from jobs import coverage
     from jobs import rules as job
 
-    states = job.check(_load(rules), common.runtime().store.events.coverage())
+    runtime = common.runtime()
+    states = job.check(_load(rules), runtime.store.events.coverage(), coverage.elsewhere(runtime))
     states.sort(key=lambda s: (s.status, s.title))
     common.show(_headers(), _rows(states, limit), form, _KEYS)
     _count(states)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from commands import common
+from domain.errors import LackingError, SourceError
 from domain.i18n import t
 
 app = typer.Typer()
@@ -33,3 +34,6 @@ def scan(fail_on: Annotated[str, typer.Option(help="exit 1 when a new alert has 
         common.say(t("scan.skipped", name=name))
     if fail_on and job.reaches(runtime, report, fail_on):
         raise typer.Exit(1)
+    if report.failed:
+        kind = LackingError if report.exit_code == LackingError.exit_code else SourceError
+        raise kind("; ".join(report.failed), hint="soc collect status")

@@ -58,11 +58,13 @@ class Outcome:
 
 def configured(runtime: Runtime, only: Sequence[str] = ()) -> list[Source]:
     """The sources of `soc.toml`, all or those named. UsageError for a name that is not there, ConfigError when there are none."""
-    known = {source.id: source for source in runtime.config.sources}
+    known = {source.id: source for source in runtime.config.sources if not source.in_place}
     for name in only:
+        if name not in known and any(source.id == name for source in runtime.config.sources):
+            raise UsageError(f"{name} is read_only: it is read where it lies", hint="soc scan")
         if name not in known:
             raise UsageError(f"no such source: {name}", hint=f"sources: {', '.join(known) or 'none'}")
-    if not known:
+    if not runtime.config.sources:
         where = str(runtime.config.path or "soc.toml")
         raise ConfigError("no [[source]] is configured", where=where, hint="soc init, or name files: soc collect once --path FILE")
     return [known[name] for name in only] if only else list(known.values())
@@ -163,8 +165,8 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
     """Batches gathered to deliveries; what was read before a source failed is delivered too."""
     batches: Iterator[RawBatch] = collector(runtime, source).pull(known)
     places = {checkpoint.stream: checkpoint for checkpoint in known}
-    extra = _extra(source)
-    pending, count, failure = Pending(source.id, extra), 0, None
+    more = extra(source)
+    pending, count, failure = Pending(source.id, more), 0, None
     while True:
         try:
             batch = next(batches, None)
@@ -180,14 +182,15 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
         count += 1
         if pending.received >= ROWS or count >= BATCHES:
             yield pending
-            pending, count = Pending(source.id, extra), 0
+            pending, count = Pending(source.id, more), 0
     if count:
         yield pending
     if failure is not None:
         raise failure
 
 
-def _extra(source: Source) -> Mapping[str, object]:
+def extra(source: Source) -> Mapping[str, object]:
+    """Columns that every event of a source gets."""
     out: dict[str, object] = {}
     if source.exercise:
         out["thapcanh.exercise"] = True

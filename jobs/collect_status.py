@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from collectors.spooled import waiting
 from domain.raw import Checkpoint
 from domain.window import duration
+from jobs import foreign
 from jobs.collect import place
 from jobs.config import Source
 from jobs.runtime import Runtime
@@ -46,6 +47,8 @@ class Ledger:
     """Nothing came for longer than `expect_every`."""
     configured: bool
     streams: tuple[Checkpoint, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+    """What happened to the indices that it reads, oldest first."""
 
 
 def ledgers(runtime: Runtime) -> list[Ledger]:
@@ -53,7 +56,12 @@ def ledgers(runtime: Runtime) -> list[Ledger]:
     known = {status.source: status for status in runtime.store.events.ledger() if not status.source.startswith(RESERVED)}
     named = {source.id: source for source in runtime.config.sources}
     order = [*named, *(name for name in known if name not in named)]
-    return [_ledger(runtime, named.get(name), known.get(name) or _empty(name)) for name in order]
+    found = {name: known.get(name) or _empty(name) for name in order}
+    for source in runtime.config.sources:
+        if source.in_place:
+            state = runtime.store.coordination.state(foreign.cursor(source.id))
+            found[source.id] = replace(found[source.id], streams=foreign.places(source.id, state))
+    return [_ledger(runtime, named.get(name), found[name]) for name in order]
 
 
 def _empty(name: str) -> SourceStatus:
@@ -70,7 +78,7 @@ def _ledger(runtime: Runtime, source: Source | None, status: SourceStatus) -> Le
         spooled.records, {c.stream: c.position for c in status.streams if not c.state.get("gone")},
         None if lag is None else round(max(lag, 0.0), 3), spooled.dropped_by_kernel, spooled.dropped_by_quota,
         sum(int(s.get("lost", 0)) for s in state), status.last_event, status.last_delivery,
-        _silent(source, status, now), source is not None, tuple(status.streams),
+        _silent(source, status, now), source is not None, tuple(status.streams), foreign.notes(status.streams),
     )  # fmt: skip
 
 
@@ -109,4 +117,5 @@ def plain(found: Iterable[Ledger]) -> Iterator[dict[str, object]]:
             "duplicates": one.duplicates, "spooled": one.spooled, "position": dict(one.position), "lag_seconds": one.lag_seconds,
             "dropped_by_kernel": one.dropped_by_kernel, "dropped_by_quota": one.dropped_by_quota, "lost_bytes": one.lost_bytes,
             "last_event": one.last_event, "last_delivery": one.last_delivery, "silent": one.silent, "configured": one.configured,
+            "notes": list(one.notes),
         }  # fmt: skip

@@ -36,6 +36,7 @@ class Source:
     """Silence longer than this is an alert at once: 5m, 1h."""
     exercise: bool = False
     read_only: bool = False
+    """opensearch: nothing is copied; `soc scan` reads the documents where they lie."""
     url: str = ""
     """opensearch: the cluster; empty = the one of store.url."""
     index: str = ""
@@ -55,6 +56,11 @@ class Source:
     record_start: str = ""
     """Files: regular expression (RE2) that the first line of a record matches; other lines continue the record before them."""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its events are scanned where they lie, and not collected."""
+        return self.read_only and self.type == "opensearch"
 
 
 @dataclass(frozen=True)
@@ -220,24 +226,25 @@ def _size(value: object, problems: Problems) -> int:
     return int(match[1]) * _UNITS[match[2].upper()]
 
 
-def _secrets(value: Any, root: Path, problems: Problems, key: str = "") -> Any:
-    """`${ENV}` everywhere and `file:PATH` for secrets filled in."""
+def _secrets(value: Any, root: Path, problems: Problems, place: tuple[str, str, int] = ("", "", 0)) -> Any:
+    """`${ENV}` everywhere and `file:PATH` for secrets filled in. `place`: (section, key, number of the section)."""
+    section, key, index = place
     if isinstance(value, dict):
-        return {k: _secrets(v, root, problems, k) for k, v in value.items()}
+        return {k: _secrets(v, root, problems, (section or key, k, index)) for k, v in value.items()}
     if isinstance(value, list):
-        return [_secrets(v, root, problems, key) for v in value]
+        return [_secrets(v, root, problems, (section, key, number)) for number, v in enumerate(value)]
     if not isinstance(value, str):
         return value
     if key in SECRETS and value.startswith("file:"):
         try:
             return (root / value.removeprefix("file:")).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            problems.add(f"{key}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}: {value}", "store", key)
+            problems.add(f"{key}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}: {value}", *place)
             return ""
-    return re.sub(r"\$\{(\w+)\}", lambda m: _env(m[1], key, problems), value)
+    return re.sub(r"\$\{(\w+)\}", lambda m: _env(m[1], place, problems), value)
 
 
-def _env(name: str, key: str, problems: Problems) -> str:
+def _env(name: str, place: tuple[str, str, int], problems: Problems) -> str:
     if name not in os.environ:
-        problems.add(f"{key}: environment variable {name} is not set", "store", key)
+        problems.add(f"{place[1]}: environment variable {name} is not set", *place)
     return os.environ.get(name, "")

@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from collectors import PARSERS, SOURCES
+from collectors.profiles import PROFILES
 from domain.errors import UsageError
 from domain.i18n import LANGS
-from domain.window import duration
+from domain.window import duration, moment
 from jobs.config import SECRETS, Config, Problems, Source
 
 _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,6 +68,8 @@ def _source(config: Config, source: Source) -> Iterator[tuple[str, str]]:
         yield "parser", f"parser {source.parser}: auto | {' | '.join(PARSERS)}"
     if source.type == "syslog":
         yield from _listen(source.listen)
+    elif source.type == "opensearch":
+        yield from _cluster(config, source)
     elif source.type and not source.path and not source.url:
         yield "", f"a {source.type} source needs path"
     elif source.path and not any(glob.iglob(source.path, root_dir=config.root, recursive=True)):  # noqa: PTH207  absolute patterns too
@@ -76,7 +79,31 @@ def _source(config: Config, source: Source) -> Iterator[tuple[str, str]]:
             duration(source.expect_every)
         except UsageError as error:
             yield "expect_every", f"expect_every: {error}"
+    if source.read_only and source.type != "opensearch":
+        yield "read_only", 'read_only goes with type = "opensearch": its documents are scanned where they lie'
     yield from _reading(source)
+
+
+def _cluster(config: Config, source: Source) -> Iterator[tuple[str, str]]:
+    """A source that reads a cluster: which, what of it, and how to be let in. Nothing is asked over the network."""
+    if not source.index:
+        yield "index", f'an opensearch source needs index: index = "winlogbeat-*" ({source.id})'
+    if source.profile not in PROFILES:
+        yield "profile", f"profile {source.profile}: {' | '.join(PROFILES)}"
+    url = source.url or config.store_url
+    if not url.startswith(("http://", "https://")):
+        yield "url", f"url {_without_password(source.url) or '(empty, and store.url is no cluster)'}: https://HOST:PORT"
+    if source.since:
+        try:
+            moment(source.since, _EPOCH)
+        except UsageError as error:
+            yield "since", f"since: {error}"
+    if bool(source.client_cert) and not source.client_key:
+        yield "client_key", "client_cert needs client_key"
+    for key in ("ca", "client_cert", "client_key"):
+        path = str(getattr(source, key))
+        if path and not (config.root / path).is_file():
+            yield key, f"{key}: no such file: {path}"
 
 
 def _listen(listen: str) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from domain.errors import SocError
 from jobs import rulesets, schedule
 from jobs.collect_status import Ledger, ledgers
 from jobs.config_check import check as config_faults
+from jobs.coverage import elsewhere
 from jobs.rules import BLIND, ERROR
 from jobs.rules import check as check_rules
 from jobs.runtime import Runtime
@@ -190,7 +191,7 @@ def _dead(patient: Patient) -> Iterator[Finding]:
 def _rules(patient: Patient) -> Iterator[Finding]:
     """Loaded, broken, and which cannot see anything of what the store holds."""
     rules = rulesets.load(patient.runtime)
-    states = Counter(state.status for state in check_rules(rules, patient.runtime.store.events.coverage()))
+    states = Counter(state.status for state in check_rules(rules, patient.runtime.store.events.coverage(), elsewhere(patient.runtime)))
     loaded = sum(states.values()) - states[ERROR]
     if broken := rules.broken:
         first = f"{broken[0].file}:{broken[0].line}: {broken[0].reason}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute as pc
 
 from collectors.shard import Unreadable
+from domain.clock import show_local
 from domain.errors import LackingError, SourceError, StoreError
-from domain.raw import RawBatch, event_ids
+from domain.i18n import t
+from domain.raw import Checkpoint, RawBatch, event_ids
 
 if TYPE_CHECKING:
     from jobs.config import Source
@@ -19,7 +23,8 @@ if TYPE_CHECKING:
 PATIENCE: Final = 10.0
 """Seconds for which a cluster of others is tried; the next pull tries again."""
 PREFIX: Final = "thapcanh"
-_WAYS: Final = ("user", "password", "api_key", "ca", "client_cert", "client_key")
+_WAYS: Final = ("user", "password", "api_key")
+_FILES: Final = ("ca", "client_cert", "client_key")
 
 
 class Reader:
@@ -64,8 +69,31 @@ def connect(runtime: Runtime, source: Source) -> tuple[Reader, str]:
 
     prefix = str(runtime.config.store.get("index_prefix") or PREFIX)
     if source.url:
-        return Reader(open_cluster(source.url, {way: getattr(source, way) for way in _WAYS}), source.id), prefix
+        files = {name: str(runtime.config.root / path) for name in _FILES if (path := getattr(source, name))}
+        return Reader(open_cluster(source.url, {**{way: getattr(source, way) for way in _WAYS}, **files}), source.id), prefix
     return Reader(open_cluster(runtime.store_url, runtime.config.store), source.id), prefix
+
+
+def cursor(source: str) -> str:
+    """Name of the cursor of a source that is scanned where it lies."""
+    return f"sigma@{source}"
+
+
+def places(source: str, state: Mapping[str, Any]) -> Sequence[Checkpoint]:
+    """Where such a scan goes on in every shard, from the state of its cursor."""
+    return [Checkpoint(source, name, position, inner) for name, (position, inner) in state.get("streams", {}).items()]
+
+
+def notes(streams: Sequence[Checkpoint]) -> tuple[str, ...]:
+    """What happened to the indices behind these streams, oldest first."""
+    found: list[tuple[int, str]] = []
+    for checkpoint in streams:
+        state: Mapping[str, Any] = checkpoint.state
+        for note in state.get("notes", ()):
+            values = {"index": state["index"], "shard": state["shard"], "position": note.get("position", 0)}
+            at = show_local(datetime.fromtimestamp(note["at"] / 1_000_000, UTC))
+            found.append((note["at"], t("indices.note", text=t(f"indices.{note['what']}", **values), at=at)))
+    return tuple(text for _, text in sorted(found))
 
 
 def fresh(runtime: Runtime, batch: RawBatch) -> RawBatch:

@@ -6,9 +6,9 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
@@ -26,6 +26,9 @@ LIVE: Final = "LIVE"
 PARTIAL: Final = "PARTIAL"
 BLIND: Final = "BLIND"
 ERROR: Final = "ERROR"
+_RANK: Final = (LIVE, PARTIAL, BLIND, ERROR)
+Coverage: TypeAlias = "Mapping[str, Mapping[str, int]]"
+"""By data set and field: number of events that hold it (`EventStore.coverage`)."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -55,15 +58,25 @@ def listing(rules: RuleSet) -> list[State]:
     return out
 
 
-def check(rules: RuleSet, coverage: Mapping[str, Mapping[str, int]]) -> list[State]:
-    """Each rule against the fields that the store's events really hold.
+def check(rules: RuleSet, coverage: Coverage, elsewhere: Mapping[str, Coverage] | None = None) -> list[State]:
+    """Each rule against the fields that the store's events really hold, and those of sources that are only read (`elsewhere`).
 
     BLIND: no event of its log source, or a field that the rule cannot do without never occurs. PARTIAL: some field never occurs.
+    A rule is as good as where it sees best; the sources in which it sees less are named.
     """
-    return [_checked(rule, coverage) for rule in rules.rules] + [s for s in listing(rules) if s.status in (BLIND, ERROR)]
+    states = [_everywhere(rule, coverage, elsewhere or {}) for rule in rules.rules]
+    return states + [s for s in listing(rules) if s.status in (BLIND, ERROR)]
 
 
-def _checked(rule: Rule, coverage: Mapping[str, Mapping[str, int]]) -> State:
+def _everywhere(rule: Rule, coverage: Coverage, elsewhere: Mapping[str, Coverage]) -> State:
+    own = _checked(rule, coverage)
+    others = {source: _checked(rule, held) for source, held in elsewhere.items() if any(_feeds(rule, name, held[name]) for name in held)}
+    best = min([own, *others.values()], key=lambda state: _RANK.index(state.status))
+    worse = [f"{source}: {state.status}, {state.reason}" for source, state in others.items() if state.status != best.status]
+    return replace(best, reason="; ".join(filter(None, (best.reason, *worse))))
+
+
+def _checked(rule: Rule, coverage: Coverage) -> State:
     made = (rule.ref.id, rule.ref.title, rule.ref.level, rule.file)
     fed = [name for name in coverage if _feeds(rule, name, coverage[name])]
     if not fed:

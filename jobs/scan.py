@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ConflictError, UsageError
 from domain.window import duration
-from jobs import publish, retro, rulesets
+from jobs import foreign_scan, publish, retro, rulesets
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -39,6 +39,10 @@ class ScanReport:
     broken: int = 0
     retro: int = 0
     """New or changed rules that were run over the past."""
+    failed: list[str] = field(default_factory=list)
+    """Read-only sources that could not be read to the end, and why."""
+    exit_code: int = 0
+    """Of the command, when a source failed."""
 
 
 def scan(runtime: Runtime, tick: Callable[[float], None] | None = None) -> ScanReport:
@@ -51,6 +55,8 @@ def scan(runtime: Runtime, tick: Callable[[float], None] | None = None) -> ScanR
     for detector in _anomaly(runtime):
         _run(runtime, detector, head, report, tick)
     _run(runtime, _follow(runtime), head, report, tick)
+    if foreign_scan.sources(runtime):
+        foreign_scan.scan(runtime, report)
     report.notes += publish.after_scan(runtime)
     return report
 
@@ -80,7 +86,7 @@ def _sigma(runtime: Runtime, head: int, report: ScanReport, tick: Callable[[floa
     start = runtime.store.coordination.cursor("sigma")
     retro.queue(runtime, rules, start)
     _run(runtime, SigmaDetector(rules), head, report, tick)
-    report.events = head - start
+    report.events += head - start
     report.retro = retro.work(runtime, rules, lambda detector, upto: _over_past(runtime, detector, upto, report))
 
 
@@ -92,7 +98,7 @@ def _anomaly(runtime: Runtime) -> list[Detector]:
 
 def expected(runtime: Runtime) -> Mapping[str, float]:
     """Source id -> longest silence in seconds that its configuration declares normal."""
-    return {s.id: duration(s.expect_every).total_seconds() for s in runtime.config.sources if s.expect_every}
+    return {s.id: duration(s.expect_every).total_seconds() for s in runtime.config.sources if s.expect_every and not s.in_place}
 
 
 def _run(
@@ -106,7 +112,7 @@ def _run(
         once = False
         end = min(head, start + STEP)
         state = store.coordination.state(detector.name)
-        scanned = detector.scan(store.events.scan(start, end), state, now, store.events)
+        scanned = detector.scan(foreign_scan.ours(runtime, store.events.scan(start, end)), state, now, store.events)
         report.notes += [n for n in scanned.notes if n not in report.notes]
         if not scanned.findings and start == end and dict(scanned.state) == dict(state):
             return

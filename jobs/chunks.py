@@ -1,0 +1,77 @@
+"""Chunks that scans are handed: tables in memory, and some rows of another chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from domain.event import Column, Rows, TableBatch
+from store.base import Chunk
+
+
+class TableChunk:
+    """Events of one parser that no store holds yet."""
+
+    first_seq = 0
+    last_seq = 0
+
+    def __init__(self, table: pa.Table, partition: str) -> None:
+        self._table = table
+        self._batch = TableBatch(table)
+        self.partition = partition
+
+    @property
+    def rows(self) -> int:
+        """Number of events."""
+        return self._batch.rows
+
+    def fields(self) -> Sequence[str]:
+        """Names of the columns."""
+        return self._batch.fields()
+
+    def column(self, name: str, rows: Rows | None = None) -> Column | None:
+        """The column, for all rows or only `rows`."""
+        return self._batch.column(name, rows)
+
+    def ids(self) -> pa.Array:
+        """`event.id` of each row."""
+        return self._batch.ids()
+
+    def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
+        """These rows and columns; names that no row has are left out."""
+        found = self._table if names is None else self._table.select([n for n in names if n in self._table.column_names])
+        return found if rows is None else found.take(pa.array(np.asarray(rows, np.int64)))
+
+
+class Picked:
+    """Some rows of a chunk."""
+
+    def __init__(self, chunk: Chunk, rows: Rows) -> None:
+        self._chunk = chunk
+        self._rows = rows
+        self.partition = chunk.partition
+        self.first_seq = chunk.first_seq
+        self.last_seq = chunk.last_seq
+
+    @property
+    def rows(self) -> int:
+        """Number of events."""
+        return len(self._rows)
+
+    def fields(self) -> Sequence[str]:
+        """Names of the columns that hold something."""
+        return self._chunk.fields()
+
+    def column(self, name: str, rows: Rows | None = None) -> Column | None:
+        """The column, for all rows or only `rows`."""
+        return self._chunk.column(name, self._rows if rows is None else self._rows[rows])
+
+    def ids(self) -> pa.Array:
+        """`event.id` of each row."""
+        return self._chunk.ids().take(pa.array(self._rows))
+
+    def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
+        """These rows and columns as an Arrow table."""
+        return self._chunk.table(self._rows if rows is None else self._rows[np.asarray(rows, np.int64)], names)
