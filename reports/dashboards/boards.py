@@ -23,6 +23,8 @@ EVENTS: Final = "events"
 FAILED: Final = "event.category:authentication and event.outcome:failure"
 """A failed logon, whatever the product."""
 UNPARSED: Final = "event.kind:pipeline_error"
+HEARD: Final = "not status:silenced"
+"""Alerts that nobody has silenced: those that `soc alerts list` shows."""
 LEDGER: Final = (
     "received", "stored", "unparsed", "unparsed_share", "rejected", "duplicates", "spooled", "lag_seconds", "last_event", "last_delivery",
     "published",
@@ -53,6 +55,8 @@ class Board:
     key: str
     since: str
     rows: tuple[tuple[int, tuple[tuple[str, int], ...]], ...]
+    query: str = ""
+    """DQL in its search bar when it is opened."""
 
 
 def objects(prefix: str) -> list[SavedObject]:
@@ -96,8 +100,8 @@ def _panel(prefix: str, panel: Chart | Listed, pattern: Pattern, labels: Mapping
 def _board(prefix: str, board: Board, made: Mapping[str, SavedObject]) -> SavedObject:
     laid = [(height, [(made[key]["type"], made[key]["id"], width) for key, width in row]) for height, row in board.rows]
     id_ = f"{prefix}-board-{board.key.replace('_', '-')}"
-    title, told = t(f"dashboards.board_{board.key}"), t(f"dashboards.about_{board.key}")
-    return saved.dashboard(id_, title, told, list(saved.rows(laid)), board.since)
+    told = t(f"dashboards.board_{board.key}"), t(f"dashboards.about_{board.key}")
+    return saved.dashboard(id_, told, list(saved.rows(laid)), board.since, board.query)
 
 
 def _time(field: str) -> Split:
@@ -186,13 +190,14 @@ def _alerts() -> list[Chart | Listed]:
         _figure("alerts_open", ALERTS, Metric(), "open:true"),
         _figure("alerts_grave", ALERTS, Metric(), "open:true and rule.rank >= 4"),
         _figure("alerts_units", ALERTS, Metric("cardinality", "unit.code")),
-        Chart("alerts_over_time", "bars", ALERTS, splits=(_time("last"), levels), colors=colors),
+        Chart("alerts_over_time", "bars", ALERTS, splits=(_time("last"), levels), query=HEARD, colors=colors),
         Chart("alerts_by_level", "pie", ALERTS, splits=(_levels("segment"),), colors=colors),
         Chart("alerts_by_unit", "hbars", ALERTS, splits=(unit, levels), colors=colors),
         Chart("alerts_by_technique", "hbars", ALERTS, splits=(technique, levels), colors=colors),
         Chart("alerts_heatmap", "heatmap", ALERTS, splits=(_terms("threat.technique.name", size=15), units)),
         Chart("alerts_by_rule", "table", ALERTS, (Metric(), Metric("sum", "count"), latest), (_terms("rule.title", "bucket", 50),)),
         Chart("alerts_by_asset", "table", ALERTS, (Metric(), Metric("max", "rule.rank"), latest), asset),
+        Chart("alerts_by_incident", "table", ALERTS, (Metric(), Metric("max", "rule.rank"), latest), (_terms("incident", "bucket", 50),)),
         Chart("alerts_by_tactic", "pie", ALERTS, splits=(_terms("threat.tactic.name", size=15),)),
         Chart("alerts_by_status", "pie", ALERTS, splits=(_choices("segment", "status", STATUSES, "status"),)),
         Chart("alerts_by_verdict", "pie", ALERTS, splits=(_choices("segment", "verdict", VERDICTS, "verdict"),)),
@@ -222,8 +227,8 @@ _BOARDS: Final = (
         (14, (("alerts_over_time", 32), ("alerts_by_level", 16))),
         (20, (("alerts_by_unit", 24), ("alerts_by_technique", 24))),
         (18, (("alerts_heatmap", 48),)),
-        (18, (("alerts_by_rule", 24), ("alerts_by_asset", 24))),
+        (18, (("alerts_by_rule", 16), ("alerts_by_asset", 16), ("alerts_by_incident", 16))),
         (14, (("alerts_by_tactic", 16), ("alerts_by_status", 16), ("alerts_by_verdict", 16))),
         (24, (("alerts_list", 48),)),
-    )),
+    ), HEARD),
 )  # fmt: skip

@@ -98,8 +98,8 @@ def search(id_: str, title: str, pattern: Pattern, query: str, columns: Sequence
     return _object("search", id_, attributes, [_reference(INDEX_REF, "index-pattern", pattern.id)])
 
 
-def dashboard(id_: str, title: str, description: str, panels: Sequence[Placed], since: str) -> SavedObject:
-    """A dashboard: panels by reference, the time range it opens with (`now-24h`), refreshed every five minutes."""
+def dashboard(id_: str, told: tuple[str, str], panels: Sequence[Placed], since: str, query: str) -> SavedObject:
+    """A dashboard: title and description, panels by reference, the time range and query it opens with, refreshed every five minutes."""
     laid = [
         {
             "version": PANEL_VERSION, "gridData": {"x": p.x, "y": p.y, "w": p.w, "h": p.h, "i": str(n)}, "panelIndex": str(n),
@@ -108,9 +108,9 @@ def dashboard(id_: str, title: str, description: str, panels: Sequence[Placed], 
         for n, p in enumerate(panels)
     ]  # fmt: skip
     attributes = {
-        "title": title, "description": description, "version": 1, "hits": 0, "panelsJSON": _json(laid),
+        "title": told[0], "description": told[1], "version": 1, "hits": 0, "panelsJSON": _json(laid),
         "optionsJSON": _json({"useMargins": True, "hidePanelTitles": False}), "timeRestore": True, "timeFrom": since, "timeTo": "now",
-        "refreshInterval": {"pause": False, "value": 300_000}, "kibanaSavedObjectMeta": _source("", index=False),
+        "refreshInterval": {"pause": False, "value": 300_000}, "kibanaSavedObjectMeta": _source(query, index=False),
     }  # fmt: skip
     return _object("dashboard", id_, attributes, [_reference(f"panel_{n}", p.type, p.id) for n, p in enumerate(panels)])
 

@@ -32,7 +32,7 @@ SCHEMAS: Final[Mapping[str, Mapping[str, tuple[int, int]]]] = {
 """Kind of visualization -> place -> how many aggregations, at least and at most."""
 ONLY: Final = {"pie": {"sum", "count", "cardinality"}, "heatmap": {"count", "sum", "max", "cardinality"}}
 """Metrics that a kind takes, where it does not take all."""
-_TERM: Final = re.compile(r"([\w@.]+)(?::| (>=|<=|>|<) )([\w.\-]+)")
+_TERM: Final = re.compile(r"(not )?([\w@.]+)(?::| (>=|<=|>|<) )([\w.\-]+)")
 
 Object = dict[str, Any]
 Field = Mapping[str, Any]
@@ -151,7 +151,7 @@ def _query(query: Mapping[str, str], fields: Mapping[str, Field]) -> Iterator[st
     except ValueError as error:
         yield str(error)
         return
-    for name, comparison, _ in terms:
+    for name, comparison, _, _ in terms:
         field = fields.get(name)
         if field is None or not field["searchable"] or (comparison and field["type"] not in ("number", "date")):
             yield f"query on {name}: {field and (field['type'], field['searchable'])}"
@@ -166,11 +166,13 @@ def _search(item: Object, known: Mapping[tuple[str, str], Object]) -> Iterator[s
             yield f"sorted by {name} {way}"
 
 
-def _dashboard(item: Object, _: Mapping[tuple[str, str], Object]) -> Iterator[str]:
+def _dashboard(item: Object, known: Mapping[tuple[str, str], Object]) -> Iterator[str]:
     attributes = item["attributes"]
     panels = json.loads(attributes["panelsJSON"])
     json.loads(attributes["optionsJSON"])
-    yield from _asked(item, {})
+    shown = [known[r["type"], r["id"]] for r in item["references"] if (r["type"], r["id"]) in known]
+    for fields in [fields_of(panel, known) for panel in shown] if _asks(item) else [{}]:  # its query goes to the index of every panel
+        yield from _asked(item, fields)
     if attributes["timeRestore"] and not (attributes.get("timeFrom") and attributes.get("timeTo")):
         yield "restores no time range"
     if len({p["panelIndex"] for p in panels}) != len(panels):
@@ -186,8 +188,8 @@ def _dashboard(item: Object, _: Mapping[tuple[str, str], Object]) -> Iterator[st
                 break
 
 
-def _terms(query: str) -> Iterator[tuple[str, str, str]]:
-    """(field, comparison or "", value) of the part of DQL that is used here: terms joined by `and` or by `or`. ValueError for more."""
+def _terms(query: str) -> Iterator[tuple[str, str, str, bool]]:
+    """(field, comparison or "", value, negated) of the part of DQL that is used here: terms joined by `and` or by `or`. ValueError for more."""
     words = re.split(r" (and|or) ", query) if query else []
     if len(set(words[1::2])) > 1:
         raise ValueError(f"query mixes and, or: {query}")
@@ -195,28 +197,33 @@ def _terms(query: str) -> Iterator[tuple[str, str, str]]:
         found = _TERM.fullmatch(word)
         if found is None:
             raise ValueError(f"query not understood: {query}")
-        yield found[1], found[2] or "", found[3]
+        yield found[2], found[3] or "", found[4], bool(found[1])
 
 
 def dsl(query: str) -> Object:
     """A DQL query as Dashboards sends it."""
     compare = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
-    terms = [
-        {"range": {name: {compare[sign]: value}}} if sign else {"match": {name: {"true": True, "false": False}.get(value, value)}}
-        for name, sign, value in _terms(query)
-    ]  # fmt: skip
+    terms: list[Object] = []
+    for name, sign, value, negated in _terms(query):
+        literal = {"true": True, "false": False}.get(value, value)
+        term: Object = {"range": {name: {compare[sign]: value}}} if sign else {"match": {name: literal}}
+        terms.append({"bool": {"must_not": [term]}} if negated else term)
     if not terms:
         return {"match_all": {}}
     return {"bool": {"should": terms, "minimum_should_match": 1}} if " or " in query else {"bool": {"filter": terms}}
 
 
-def body(item: Object, known: Mapping[tuple[str, str], Object], since: str, until: str) -> Object:
-    """The search that Dashboards sends for a visualization or a saved search, for a time range."""
-    source = json.loads(item["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+def _asks(item: Object) -> str:
+    """The query of an object."""
+    return str(json.loads(item["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])["query"]["query"])
+
+
+def body(item: Object, known: Mapping[tuple[str, str], Object], times: tuple[str, str], board: Object) -> Object:
+    """The search that Dashboards sends for a visualization or a saved search on a dashboard, for a time range."""
     pattern = known["index-pattern", item["references"][0]["id"]]["attributes"]
     time = pattern.get("timeFieldName")
-    window = [{"range": {time: {"gte": since, "lte": until}}}] if time else []
-    query = {"bool": {"filter": [dsl(source["query"]["query"]), *window]}}
+    window = [{"range": {time: {"gte": times[0], "lte": times[1]}}}] if time else []
+    query = {"bool": {"filter": [dsl(_asks(item)), dsl(_asks(board)), *window]}}
     if item["type"] == "search":
         return {"query": query, "size": 50, "sort": [{name: {"order": way}} for name, way in item["attributes"]["sort"]]}
     state = json.loads(item["attributes"]["visState"])
