@@ -58,11 +58,11 @@ def columns_of(hits: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, dict[str, l
     count = len(hits)
     for row, hit in enumerate(hits):
         source = hit["_source"]
-        more = source.pop(MORE, None)
-        for name, value in source.items():
-            cells.setdefault(name, [None] * count)[row] = value
-        for name, value in (more or {}).items():
-            cells.setdefault(name, [None] * count)[row] = value
+        for part in (source.pop(MORE, None) or {}, source):
+            for name, value in part.items():
+                if (column := cells.get(name)) is None:
+                    column = cells[name] = [None] * count
+                column[row] = value
     own = {name: cells.pop(name) for name in OWN if name in cells}
     table = {"event.id": pa.array([bytes.fromhex(hit["_id"]) for hit in hits], pa.binary(16))}
     for name, values in cells.items():
