@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
 from domain.errors import StoreError
 from domain.published import opensearch_properties, published
 from domain.text import one_line
-
-if TYPE_CHECKING:
-    from store.opensearch.client import Cluster
+from store.opensearch.client import Cluster, Lacking
 
 Documents = Mapping[str, Mapping[str, object]]
 BATCH: Final = 2_000
@@ -90,10 +88,10 @@ def _lines(index: str, documents: Documents) -> bytes:
 
 def _refusal(cluster: Cluster, index: str, items: Sequence[Mapping[str, Any]]) -> StoreError:
     told = items[0].get("error") or {}
-    return StoreError(
-        f"{len(items)} documents were refused: {one_line(str(told.get('reason', told)), 200)}", where=f"{cluster.where}/{index}",
-        hint="soc doctor",
-    )  # fmt: skip
+    reason, where = one_line(str(told.get("reason", told)), 300), f"{cluster.where}/{index}"
+    if told.get("type") == "security_exception":
+        return Lacking(reason, cluster.access.user, where)
+    return StoreError(f"{len(items)} documents were refused: {reason}", where=where, hint="soc doctor")
 
 
 def _flat(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

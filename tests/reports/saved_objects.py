@@ -13,6 +13,14 @@ from typing import Any, Final
 
 MIGRATIONS: Final = {"index-pattern": (7, 6, 0), "visualization": (7, 10, 0), "search": (7, 9, 3), "dashboard": (7, 9, 3)}
 """Newest migration that Dashboards knows; anything newer is refused."""
+_OWN: Final = {"title", "description", "version", "kibanaSavedObjectMeta"}
+ATTRIBUTES: Final = {
+    "index-pattern": {"title", "timeFieldName", "fields", "fieldFormatMap"},
+    "visualization": {*_OWN, "visState", "uiStateJSON", "savedSearchRefName"},
+    "search": {*_OWN, "columns", "sort", "hits"},
+    "dashboard": {*_OWN, "panelsJSON", "optionsJSON", "timeRestore", "timeFrom", "timeTo", "refreshInterval", "hits"},
+}
+"""What the index of Dashboards has fields for: its mapping is strict, anything else makes the import fail."""
 METRICS: Final = {
     "count": set(),
     "sum": {"number"},
@@ -68,6 +76,8 @@ def _frame(item: Object, known: Mapping[tuple[str, str], Object]) -> Iterator[st
     at = tuple(int(n) for n in item["migrationVersion"].get(item["type"], "0.0.0").split("."))
     if set(item["migrationVersion"]) != {item["type"]} or at != MIGRATIONS.get(item["type"]):
         yield f"migrationVersion {item['migrationVersion']}"
+    if more := set(item["attributes"]) - ATTRIBUTES.get(item["type"], set()):
+        yield f"attributes that Dashboards has no field for: {sorted(more)}"
     names = [r["name"] for r in item["references"]]
     if len(set(names)) != len(names):
         yield "two references have one name"
@@ -104,8 +114,11 @@ def _visualization(item: Object, known: Mapping[tuple[str, str], Object]) -> Ite
         count = sum(a["schema"] == place for a in state["aggs"])
         if not least <= count <= most:
             yield f"{count} aggregations as {place}: {least} to {most}"
+    time = known["index-pattern", item["references"][0]["id"]]["attributes"].get("timeFieldName") if fields else None
     for one in state["aggs"]:
         yield from (f"aggregation {one['id']}: {text}" for text in _aggregation(one, state, fields, places))
+        if one["params"].get("interval") == "auto" and one["params"]["field"] != time:
+            yield f"aggregation {one['id']}: the interval is `auto` only for the time field {time}"
     figures = {a["id"] for a in state["aggs"] if a["schema"] == "metric"}
     axes = {a["id"] for a in state["params"].get("valueAxes", [])}
     for series in state["params"].get("seriesParams", []):

@@ -92,6 +92,8 @@ def _grid(made: list[Object]) -> None:
         pytest.param(lambda made: made[0].update(migrationVersion={"index-pattern": "7.11.0"}), "migrationVersion {'index", id="newer"),
         pytest.param(_state(lambda s: s["aggs"][1]["params"].update(field="rule.title")), "date_histogram of rule.title", id="type"),
         pytest.param(_state(lambda s: s["aggs"][1]["params"].update(field="nothing")), "date_histogram of nothing: None", id="field"),
+        pytest.param(_state(lambda s: s["aggs"][1]["params"].update(field="first")), "`auto` only for the time field last", id="auto"),
+        pytest.param(lambda made: made[-1]["attributes"].update(panels=1), "has no field for: ['panels']", id="strict"),
         pytest.param(_state(lambda s: s["aggs"].pop(0)), "0 aggregations as metric: 1 to 99", id="no metric"),
         pytest.param(_state(lambda s: s["aggs"][2].update(schema="bucket")), "filters as bucket of histogram", id="place"),
         pytest.param(_state(lambda s: s["aggs"][2]["params"]["filters"][0]["input"].update(query="rule.levl:x")), "query on rule.levl", id="query"),
