@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import secrets
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from domain import i18n
+from domain.errors import StoreError
 from reports.dashboards import ndjson
 from store.opensearch import mapping
 from store.opensearch.client import Cluster, connect
 from store.opensearch.publish import publish
+from tests.conftest import ROOT
 from tests.reports import saved_objects as check
+from tests.servers import places
+from tests.servers.cluster import Cluster as Server
 
 NOW = datetime(2026, 11, 24, 1, tzinfo=UTC)
 Object = dict[str, Any]
@@ -114,6 +122,12 @@ def test_the_check_finds_what_is_wrong(made: list[Object], spoil: Callable[[list
 def cluster(opensearch_url: str, index_prefix: str) -> Iterator[Cluster]:
     """A cluster with events, alerts and sources under the prefix, laid out as the product does."""
     opened = connect(opensearch_url)
+    _fill(opened, index_prefix)
+    yield opened
+    opened.close()
+
+
+def _fill(opened: Cluster, index_prefix: str) -> None:
     mapping.install(opened, index_prefix, {})
     lines = []
     for number, document in enumerate(_events()):
@@ -124,8 +138,6 @@ def cluster(opensearch_url: str, index_prefix: str) -> Iterator[Cluster]:
     publish(opened, index_prefix, "alerts", _alerts())
     publish(opened, index_prefix, "sources", _ledger())
     opened.call("POST", f"/{index_prefix}-*/_refresh")
-    yield opened
-    opened.close()
 
 
 def _events() -> Iterator[Object]:
@@ -172,7 +184,12 @@ def _ledger() -> dict[str, Object]:
 
 
 def test_every_panel_gets_an_answer(cluster: Cluster, index_prefix: str) -> None:
-    found = check.read(ndjson(index_prefix))
+    assert _unanswered(cluster, index_prefix) == []
+
+
+def _unanswered(cluster: Cluster, prefix: str) -> list[str]:
+    """Panels whose query, as Dashboards sends it, finds nothing."""
+    found = check.read(ndjson(prefix))
     known = {(o["type"], o["id"]): o for o in found}
     times = (NOW - timedelta(days=30)).isoformat(), NOW.isoformat()
     shown = [(board, known[r["type"], r["id"]]) for board in found if board["type"] == "dashboard" for r in board["references"]]
@@ -184,7 +201,7 @@ def test_every_panel_gets_an_answer(cluster: Cluster, index_prefix: str) -> None
         assert answer["_shards"]["failed"] == 0
         if not answer["hits"]["total"]["value"] or not _filled(item, answer):
             empty.append(item["id"])
-    assert empty == []
+    return empty
 
 
 def test_silenced_alerts_are_in_no_chart(cluster: Cluster, index_prefix: str) -> None:
@@ -211,6 +228,37 @@ def _filled(item: Object, answer: Object) -> bool:
             return False
         at = full[0]
     return all(at[a["id"]]["value"] is not None for a in aggs if a["schema"] == "metric" and a["type"] != "count")
+
+
+def test_who_looks_may_look_and_nothing_else(secure_opensearch: Server) -> None:
+    """The role of docs/dashboards.md, on a secured server."""
+    server, prefix, password = secure_opensearch, f"t{uuid.uuid4().hex[:12]}", f"Aa1-{secrets.token_urlsafe(24)}"
+    assert server.access
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "dashboards.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    ((_, role),) = yaml.safe_load(block.replace("thapcanh-", f"{prefix}-")).items()
+    with places.locked("security"):  # it takes one change at a time
+        for kind, body in (("internalusers", {"password": password}), ("roles", role), ("rolesmapping", {"users": [prefix]})):
+            server.call("PUT", f"_plugins/_security/api/{kind}/{prefix}", body)
+    ca = str(server.access.ca)
+    admin = connect(server.url, {"user": server.access.user, "password": server.access.password, "ca": ca})
+    viewer = connect(server.url, {"user": prefix, "password": password, "ca": ca})
+    try:
+        _fill(admin, prefix)
+        admin.call("PUT", f"/{prefix}-records")
+        assert _unanswered(viewer, prefix) == []
+        for index in (f"{prefix}-events-*", f"{prefix}-alerts", f"{prefix}-sources"):
+            viewer.call("GET", f"/{index}/_field_caps", params={"fields": "*"})
+            viewer.call("GET", f"/_resolve/index/{index}")
+            asked = json.dumps({"index": index}).encode() + b'\n{"query":{"match_all":{}}}\n'
+            assert viewer.call("POST", "/_msearch", asked)["responses"][0]["status"] == 200
+        with pytest.raises(StoreError, match=rf"user {prefix} may not do that: no permissions for \[indices:data/read/search\]"):
+            viewer.call("GET", f"/{prefix}-records/_search")
+        with pytest.raises(StoreError, match=rf"user {prefix} may not do that: no permissions for \[indices:data/write/bulk"):
+            publish(viewer, prefix, "alerts", _alerts())
+    finally:
+        viewer.close()
+        admin.close()
+        server.forget(prefix)
 
 
 def test_charts_show_names_as_they_are_written(cluster: Cluster, index_prefix: str) -> None:
