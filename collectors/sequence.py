@@ -166,9 +166,6 @@ class Progress:
 
 
 def thinned(anchors: Sequence[Anchor]) -> list[Anchor]:
-    """The newest ones, and older ones at distances that double: some dozens for any length of history."""
-    out: list[Anchor] = []
-    for anchor in anchors:
-        if len(out) < _NEAR or out[0].seq - anchor.seq >= 2 * (out[0].seq - out[-1].seq):
-            out.append(anchor)
-    return out
+    """The newest ones, and of the others the oldest at each power of two of distance: some dozens for any length of history."""
+    far = {(anchors[0].seq - anchor.seq).bit_length(): anchor for anchor in anchors[_NEAR:]}
+    return [*anchors[:_NEAR], *far.values()]

@@ -77,7 +77,8 @@ class Shard:
 
     def search(self, query: object, size: int, order: str = "asc") -> list[Document]:
         """Documents in the order of their sequence numbers. Unreadable when the shard does not answer completely."""
-        body = {"size": size, "query": query, "sort": [{"_seq_no": order}], "seq_no_primary_term": True, "track_total_hits": False}
+        body = {"size": size, "query": query, "sort": [{"_seq_no": {"order": order, "unmapped_type": "long"}}]}
+        body |= {"seq_no_primary_term": True, "track_total_hits": False}
         params = {"preference": f"_shards:{self.number}|_primary_first", "allow_partial_search_results": "false"}
         answer = self.cluster.call("POST", f"/{self.index}/_search", body, params)
         if isinstance(answer, str):  # a lone surrogate, which JSON decoders refuse
