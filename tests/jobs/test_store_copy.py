@@ -71,6 +71,12 @@ def other(tmp_path):
     store.close()
 
 
+@pytest.fixture(params=["embedded", "cluster"])
+def target(request):
+    """An empty store of either engine."""
+    return request.getfixturevalue({"embedded": "other", "cluster": "cluster_store"}[request.param])
+
+
 def all_numbers(store):
     return sorted(n for chunk in store.events.scan(0) for n in numbers(chunk.table()))
 
@@ -85,68 +91,68 @@ def assert_same(done, source, target):
     assert audit.verify(target.records).problems == ()
 
 
-def test_everything_arrives_once(tmp_store, other):
+def test_everything_arrives_once(tmp_store, target):
     fill(tmp_store)
-    done = copy_stores(tmp_store, other, NOTE)
+    done = copy_stores(tmp_store, target, NOTE)
     assert (done.events, done.dead, done.again) == (282, 3, 0)
-    assert_same(done, tmp_store, other)
-    assert [r.body for r in other.records.read("alert", "a1")] == [{"title": "Đăng nhập", "n": 1.5}, {}]
-    assert [r.at for r in other.records.read("alert", "a1")] == [T0, T0 + DAY]
-    assert other.coordination.state("sigma") == {"open": {"k": [1, 2]}}
-    assert other.coordination.cursor("job.scan") == 1_795_000_000
-    assert "publish" not in other.coordination.cursors()
-    assert other.events.checkpoint("pull", "p") == Checkpoint("pull", "p", 4, {"page": "z"})
-    assert [e.action for e in audit.entries(other.records)] == ["store.copy"]
+    assert_same(done, tmp_store, target)
+    assert [r.body for r in target.records.read("alert", "a1")] == [{"title": "Đăng nhập", "n": 1.5}, {}]
+    assert [r.at for r in target.records.read("alert", "a1")] == [T0, T0 + DAY]
+    assert target.coordination.state("sigma") == {"open": {"k": [1, 2]}}
+    assert target.coordination.cursor("job.scan") == 1_795_000_000
+    assert "publish" not in target.coordination.cursors()
+    assert target.events.checkpoint("pull", "p") == Checkpoint("pull", "p", 4, {"page": "z"})
+    assert [e.action for e in audit.entries(target.records)] == ["store.copy"]
 
 
-def test_what_waits_behind_a_cursor_waits_in_the_copy(tmp_store, other):
+def test_what_waits_behind_a_cursor_waits_in_the_copy(tmp_store, target):
     fill(tmp_store)
-    copy_stores(tmp_store, other, NOTE)
+    copy_stores(tmp_store, target, NOTE)
     for name in ("sigma", "follow"):
         waiting = [
             sorted(n for chunk in store.events.scan(store.coordination.cursor(name)) for n in numbers(chunk.table()))
-            for store in (tmp_store, other)
+            for store in (tmp_store, target)
         ]
         assert waiting[0] == waiting[1] != []
 
 
-def test_again_brings_only_what_is_new(tmp_store, other):
+def test_again_brings_only_what_is_new(tmp_store, target):
     fill(tmp_store)
-    copy_stores(tmp_store, other, NOTE)
+    copy_stores(tmp_store, target, NOTE)
     grow(tmp_store)
-    done = copy_stores(tmp_store, other, NOTE)
+    done = copy_stores(tmp_store, target, NOTE)
     assert (done.events, done.records, done.dead) == (31, 2, 1)
-    assert_same(done, tmp_store, other)
-    assert sorted(letter.position for _, letter in other.events.dead_letters()) == [1, 6, 7]
-    assert other.events.checkpoint("web1", "old") is None
-    assert [h.name for h in other.events.holds()] == ["SC-2"]
-    idle = copy_stores(tmp_store, other, NOTE)
+    assert_same(done, tmp_store, target)
+    assert sorted(letter.position for _, letter in target.events.dead_letters()) == [1, 6, 7]
+    assert target.events.checkpoint("web1", "old") is None
+    assert [h.name for h in target.events.holds()] == ["SC-2"]
+    idle = copy_stores(tmp_store, target, NOTE)
     assert (idle.events, idle.records, idle.dead) == (0, 1, 0)
     assert idle.comparison.same
 
 
-def test_there_and_back_is_the_same_store(tmp_store, other, tmp_path):
+def test_there_and_back_is_the_same_store(tmp_store, target, tmp_path):
     fill(tmp_store)
-    there = copy_stores(tmp_store, other, NOTE)
+    there = copy_stores(tmp_store, target, NOTE)
     third = open_store(f"file:{tmp_path / 'third'}")
-    back = copy_stores(other, third, NOTE)
+    back = copy_stores(target, third, NOTE)
     assert back.comparison.same
     assert back.comparison.events_hash == there.comparison.events_hash
     assert back.comparison.days == there.comparison.days
     third.close()
 
 
-def test_what_retention_removed_before_and_after(tmp_store, other):
+def test_what_retention_removed_before_and_after(tmp_store, target):
     fill(tmp_store)
     tmp_store.events.release("SC-1")
     gone = tmp_store.events.retain(date(2026, 11, 21)).rows
     assert gone == 14
-    assert_same(copy_stores(tmp_store, other, NOTE), tmp_store, other)
+    assert_same(copy_stores(tmp_store, target, NOTE), tmp_store, target)
     later = tmp_store.events.retain(date(2026, 11, 24)).rows
-    done = copy_stores(tmp_store, other, NOTE)
+    done = copy_stores(tmp_store, target, NOTE)
     assert done.comparison.same
     assert sum(done.comparison.kept.values()) == later == 21
-    assert list(other.events.verify()) == []
+    assert list(target.events.verify()) == []
 
 
 @pytest.mark.parametrize("rows", [1, 50])
@@ -201,7 +207,7 @@ def test_killed_anywhere_and_run_again(tmp_store, other, tmp_path, faults):
     assert done.events < 282
 
 
-def test_a_source_that_goes_on_growing(tmp_store, other, monkeypatch):
+def test_a_source_that_goes_on_growing(tmp_store, target, monkeypatch):
     """What comes while copying is brought by the next run; the copy is of one moment."""
     fill(tmp_store)
     run = store_copy_events.EventCopy.run
@@ -213,11 +219,11 @@ def test_a_source_that_goes_on_growing(tmp_store, other, monkeypatch):
         return mark
 
     monkeypatch.setattr(store_copy_events.EventCopy, "run", growing)
-    done = copy_stores(tmp_store, other, NOTE)
+    done = copy_stores(tmp_store, target, NOTE)
     assert done.comparison.differences == []
     assert done.events == 282 + 31  # a dead letter was replayed before it was copied, so the moment was taken anew
     monkeypatch.undo()
-    assert_same(copy_stores(tmp_store, other, NOTE), tmp_store, other)
+    assert_same(copy_stores(tmp_store, target, NOTE), tmp_store, target)
 
 
 def test_a_target_with_a_life_of_its_own_is_refused(tmp_store, other):
@@ -228,12 +234,12 @@ def test_a_target_with_a_life_of_its_own_is_refused(tmp_store, other):
     assert other.events.head() == 5
 
 
-def test_a_copy_that_went_into_service_is_refused(tmp_store, other):
+def test_a_copy_that_went_into_service_is_refused(tmp_store, target):
     fill(tmp_store)
-    copy_stores(tmp_store, other, NOTE)
-    other.records.append([NewRecord("alert", "a9", "opened", {})], T0)
+    copy_stores(tmp_store, target, NOTE)
+    target.records.append([NewRecord("alert", "a9", "opened", {})], T0)
     with pytest.raises(StoreError, match=r"written to since it was copied \(1 events or records more\)"):
-        copy_stores(tmp_store, other, NOTE)
+        copy_stores(tmp_store, target, NOTE)
 
 
 def test_a_copy_of_another_store_is_refused(tmp_store, other, tmp_path):
@@ -251,13 +257,13 @@ def test_a_store_into_itself_is_refused(tmp_store):
         copy_stores(tmp_store, tmp_store, NOTE)
 
 
-def test_comparing_finds_every_kind_of_difference(tmp_store, other):
+def test_comparing_finds_every_kind_of_difference(tmp_store, target):
     fill(tmp_store)
-    copy_stores(tmp_store, other, NOTE)
-    other.coordination.commit_scan("follow", other.coordination.cursor("follow"), 40, [], T0, {"changed": 1})
-    other.events.append(Delivery({}, checkpoints=[Checkpoint("pull", "p", 5)], counts=[Counts("web1", 1, duplicates=1, at=T0)]))
-    other.events.release("SC-1")
-    found = check_stores(tmp_store, other).comparison
+    copy_stores(tmp_store, target, NOTE)
+    target.coordination.commit_scan("follow", target.coordination.cursor("follow"), 40, [], T0, {"changed": 1})
+    target.events.append(Delivery({}, checkpoints=[Checkpoint("pull", "p", 5)], counts=[Counts("web1", 1, duplicates=1, at=T0)]))
+    target.events.release("SC-1")
+    found = check_stores(tmp_store, target).comparison
     assert {d.what for d in found.differences} == {"ledger", "checkpoints", "holds", "cursor"}
 
 
