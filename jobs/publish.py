@@ -19,7 +19,7 @@ from domain import alert as alerts
 from domain import i18n, spoken
 from domain.alert import Alert
 from domain.alert_fold import fold_all
-from domain.errors import SocError, StoreError, UsageError
+from domain.errors import ConflictError, SocError, UsageError
 from domain.event import SEP, row
 from domain.i18n import t
 from domain.published import ALERTS, SOURCES, published
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "publish"
 """Of the lease and of the state kept in the store."""
-SECONDS: Final = 300.0
+SECONDS: Final = 120.0
+"""For which publishing is ours; renewed for every batch of alerts."""
 _AT_ONCE: Final = 2_000
 _FEW: Final = 1_000
 """So many changed alerts are read one by one; more: the whole stream."""
@@ -55,20 +56,19 @@ class Published:
 
 
 def publish(runtime: Runtime, *, everything: bool = False) -> Published:
-    """Lay out what has changed. UsageError where the store has no dashboards, StoreError while another process does the same."""
+    """Lay out what has changed. UsageError where the store has no dashboards, ConflictError while another process does the same."""
     store = runtime.store
     if not store.events.capabilities.dashboards:
         raise UsageError(
             f"the store {store.url} has no dashboards: OpenSearch Dashboards read a cluster",
             hint='soc.toml: [store] url = "https://HOST:9200"; docs/dashboards.md',
         )  # fmt: skip
-    holder = f"{platform.node()}:{os.getpid()}"
-    if not store.coordination.lease(NAME, holder, SECONDS, runtime.clock.now()):
-        raise StoreError("another process is publishing right now", where=store.url, hint="nothing to do: its result is the same")
+    if not _lease(runtime):
+        raise ConflictError("another process is publishing right now", where=store.url, hint="nothing to do: its result is the same")
     try:
         return _publish(runtime, everything)
     finally:
-        store.coordination.release(NAME, holder)
+        store.coordination.release(NAME, _holder())
 
 
 def after_scan(runtime: Runtime) -> list[str]:
@@ -77,6 +77,8 @@ def after_scan(runtime: Runtime) -> list[str]:
         return []
     try:
         publish(runtime)
+    except ConflictError:
+        return []  # what that process does not see yet is seen by the next scan
     except SocError as error:
         return [t("scan.unpublished", why=str(error))]
     return []
@@ -93,6 +95,15 @@ def dashboards(runtime: Runtime, out: str = "") -> bytes:
         except OSError as error:
             raise UsageError(f"--out {one_line(out, 200)}: {error.strerror}") from None
     return written
+
+
+def _holder() -> str:
+    return f"{platform.node()}:{os.getpid()}"
+
+
+def _lease(runtime: Runtime) -> bool:
+    """Take or renew."""
+    return runtime.store.coordination.lease(NAME, _holder(), SECONDS, runtime.clock.now())
 
 
 def _publish(runtime: Runtime, everything: bool) -> Published:
@@ -155,6 +166,7 @@ def _write(runtime: Runtime, changed: _Changed) -> int:
     new = 0
     for start in range(0, len(changed.alerts), _AT_ONCE):
         some = changed.alerts[start : start + _AT_ONCE]
+        _lease(runtime)
         events = _events(runtime.store.events, some)
         new += runtime.store.publish(ALERTS, {a.id: flat_alert(a, registers, [events[i] for i in _ends(a) if i in events]) for a in some})
     return new

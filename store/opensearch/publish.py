@@ -21,6 +21,7 @@ Documents = Mapping[str, Mapping[str, object]]
 BATCH: Final = 2_000
 """Documents of one request."""
 _TRIES: Final = 8
+_BLOCKED: Final = "cluster_block_exception"
 _SETTINGS: Final = {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
 
 
@@ -65,7 +66,7 @@ def _replace(cluster: Cluster, index: str, documents: Documents) -> int:
         items = cluster.bulk(_lines(index, todo))
         new += sum(item.get("result") == "created" for item in items)
         refused = [(key, item) for key, item in zip(todo, items, strict=True) if item["status"] >= 300]
-        lasting = [item for _, item in refused if item["status"] != 429]
+        lasting = [item for _, item in refused if item["status"] != 429 or _kind(item) == _BLOCKED]
         if lasting:
             raise _refusal(cluster, index, lasting)
         todo = {key: todo[key] for key, _ in refused}
@@ -89,9 +90,17 @@ def _lines(index: str, documents: Documents) -> bytes:
 def _refusal(cluster: Cluster, index: str, items: Sequence[Mapping[str, Any]]) -> StoreError:
     told = items[0].get("error") or {}
     reason, where = one_line(str(told.get("reason", told)), 300), f"{cluster.where}/{index}"
-    if told.get("type") == "security_exception":
+    if _kind(items[0]) == "security_exception":
         return Lacking(reason, cluster.access.user, where)
+    if _kind(items[0]) == _BLOCKED:
+        hint = "a disk of the cluster is full, or somebody made the index read-only: make room, then soc store publish"
+        return StoreError(f"the index takes nothing: {reason}", where=where, hint=hint)
     return StoreError(f"{len(items)} documents were refused: {reason}", where=where, hint="soc doctor")
+
+
+def _kind(item: Mapping[str, Any]) -> str:
+    """Type of the error of one item."""
+    return str((item.get("error") or {}).get("type", ""))
 
 
 def _flat(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ import pytest
 from domain import i18n
 from domain.alert import Alert, Entity, RuleRef
 from domain.clock import FixedClock
-from domain.errors import StoreError, UsageError
+from domain.errors import ConflictError, UsageError
 from domain.published import published
 from domain.registers import Asset, Registers, Unit
 from jobs import alerts as alert_jobs
@@ -193,8 +193,9 @@ def test_registers_and_language_change_every_document(runtime: Runtime, seen: Se
 
 def test_one_process_at_a_time(runtime: Runtime) -> None:
     runtime.store.coordination.lease(job.NAME, "somebody else", 60, seed.NOW)
-    with pytest.raises(StoreError, match="another process is publishing right now"):
+    with pytest.raises(ConflictError, match="another process is publishing right now"):
         job.publish(runtime)
+    assert job.after_scan(runtime) == []
     runtime.store.coordination.release(job.NAME, "somebody else")
     assert job.publish(runtime).whole
 

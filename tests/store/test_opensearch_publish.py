@@ -31,7 +31,7 @@ def _all(cluster: Cluster, index: str) -> dict[str, Any]:
 
 
 def test_a_document_is_replaced_as_a_whole(cluster: Cluster, index_prefix: str) -> None:
-    first = {"a": {"id": "a", "last": AT, "verdict": "benign", "unit.name": ["Sở Y tế"]}, "b": {"id": "b"}}
+    first: dict[str, dict[str, object]] = {"a": {"id": "a", "last": AT, "verdict": "benign", "unit.name": ["Sở Y tế"]}, "b": {"id": "b"}}
     assert publish(cluster, index_prefix, "alerts", first) == 2
     assert publish(cluster, index_prefix, "alerts", {"a": {"id": "a", "last": AT, "verdict": "", "count": 0, "open": False}}) == 0
     expected = {"a": {"id": "a", "last": "2026-11-24T01:02:03+00:00", "count": 0, "open": False}, "b": {"id": "b"}}
@@ -77,6 +77,16 @@ def test_a_field_of_another_type_is_refused_with_the_way_out(cluster: Cluster, i
 def test_a_document_that_is_refused_is_told(cluster: Cluster, index_prefix: str) -> None:
     with pytest.raises(StoreError, match="1 documents were refused: failed to parse field \\[count\\] of type \\[long\\]"):
         publish(cluster, index_prefix, "alerts", {"a": {"id": "a", "count": "many"}})
+
+
+def test_a_full_disk_is_told_at_once(cluster: Cluster, index_prefix: str) -> None:
+    """The block that the flood-stage watermark sets."""
+    publish(cluster, index_prefix, "alerts", {})
+    cluster.call("PUT", f"/{index_prefix}-alerts/_settings", {"index.blocks.read_only_allow_delete": True})
+    with pytest.raises(StoreError, match=r"the index takes nothing: .*read-only.* make room, then soc store publish"):
+        publish(cluster, index_prefix, "alerts", {"a": {"id": "a"}})
+    cluster.call("PUT", f"/{index_prefix}-alerts/_settings", {"index.blocks.read_only_allow_delete": None})
+    assert publish(cluster, index_prefix, "alerts", {"a": {"id": "a"}}) == 1
 
 
 def test_hostile_values_are_kept_as_they_are(cluster: Cluster, index_prefix: str) -> None:
