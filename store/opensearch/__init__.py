@@ -27,7 +27,7 @@ class ClusterStore:
         self.url = self._cluster.where
 
     def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
-        """Lay out documents for dashboards; how many."""
+        """Lay out documents for dashboards; how many were new there."""
         return publish.publish(self._cluster, self._prefix, name, documents)
 
     def close(self) -> None:
