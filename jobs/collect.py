@@ -174,7 +174,7 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
             batch, failure = None, error
         if batch is None:
             break
-        batch = foreign.fresh(runtime, batch)
+        batch = foreign.fresh(runtime, batch, known)
         faults.point("read")
         stream = batch.checkpoint.stream
         pending.add(batch, places.get(stream, replace(batch.checkpoint, position=0)), runtime.clock.now())

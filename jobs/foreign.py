@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE: Final = 10.0
 """Seconds for which a cluster of others is tried; the next pull tries again."""
 PREFIX: Final = "thapcanh"
+EVIDENCE: Final = "evidence"
+"""Stream of the events that a scan in place has copied: stored so far; state `from` = the scan's cursor when the last of them were."""
 _WAYS: Final = ("user", "password", "api_key")
 _FILES: Final = ("ca", "client_cert", "client_key")
 
@@ -96,15 +98,18 @@ def notes(streams: Sequence[Checkpoint]) -> tuple[str, ...]:
     return tuple(text for _, text in sorted(found))
 
 
-def fresh(runtime: Runtime, batch: RawBatch) -> RawBatch:
-    """A batch without the records that the store holds already; asked only where an older state of an index is read again."""
-    if not batch.overlap or not len(batch.records):
+def fresh(runtime: Runtime, batch: RawBatch, known: Sequence[Checkpoint]) -> RawBatch:
+    """A batch without the records that the store holds already.
+
+    Asked only where an older state of an index is read again, and for a source that was scanned in place before: it left evidence.
+    """
+    if not len(batch.records) or not (batch.overlap or any(c.stream == EVIDENCE for c in known)):
         return batch
     ids = event_ids(batch.source, batch.stream, batch.positions, batch.records)
-    known = runtime.store.events.fetch([i.hex() for i in ids.to_pylist()])
-    if not known.num_rows:
+    stored = runtime.store.events.fetch([i.hex() for i in ids.to_pylist()])
+    if not stored.num_rows:
         return batch
-    new = pc.invert(pc.is_in(ids, known["event.id"].combine_chunks().cast(ids.type)))
+    new = pc.invert(pc.is_in(ids, stored["event.id"].combine_chunks().cast(ids.type)))
     kept = new.to_numpy(zero_copy_only=False)
     return replace(
         batch, records=batch.records.filter(new), positions=batch.positions[kept], arrivals=batch.arrivals[kept],

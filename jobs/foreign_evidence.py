@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +15,13 @@ from collectors.base import Collector
 from domain.raw import Checkpoint
 from jobs import deliver
 from jobs.collect import collector, extra
+from jobs.foreign import EVIDENCE
 from store.base import Counts, Delivery
 from store.rows import prepare
 
 if TYPE_CHECKING:
     from jobs.config import Source
     from jobs.runtime import Runtime
-
-STREAM: Final = "evidence"
-"""Its checkpoint: events stored so far; state `from` = the scan's cursor when the last of them were stored."""
 
 Tables = Mapping[str, Sequence[pa.Table]]
 
@@ -50,7 +48,7 @@ class Evidence:
         if not wanted:
             return Kept(0, 0)
         events = self._runtime.store.events
-        before = events.checkpoint(self._source.id, STREAM) or Checkpoint(self._source.id, STREAM, 0)
+        before = events.checkpoint(self._source.id, EVIDENCE) or Checkpoint(self._source.id, EVIDENCE, 0)
         new, found = _picked(tables, wanted)
         older = wanted - found
         ask = older | (found if before.state.get("from") == self._start else set())
@@ -65,7 +63,7 @@ class Evidence:
         return Kept(stored, len(older - known - refound))
 
     def _delivery(self, picked: Tables, before: Checkpoint, stored: int, now: datetime) -> Delivery:
-        after = Checkpoint(self._source.id, STREAM, before.position + stored, {"from": self._start})
+        after = Checkpoint(self._source.id, EVIDENCE, before.position + stored, {"from": self._start})
         tables = [table for some in picked.values() for table in some]
         newest = max(pc.max(table["@timestamp"]).as_py() for table in tables)
         unparsed = sum(_unparsed(table) for table in tables)
