@@ -52,6 +52,7 @@ class ClusterEvents:
         self.view = View(self.log, "ledger", deliveries.fold, deliveries.empty, exclude="slices.coverage,slices.sources")
         self.catalog = View(self.log, "catalog", deliveries.catalog, dict)
         self.dead = Dead(cluster, prefix, self.log)
+        self.recent = scan.Recent()
         self._settings = settings
         self._ready = False
 
@@ -61,9 +62,9 @@ class ClusterEvents:
             mapping.install(self.cluster, self.prefix, self._settings)
             self.log.make()
             self._ready = True
-        name = f"{self.view.catch_up()['head']:014d}-{secrets.token_hex(6)}"
+        state = self.view.catch_up()
+        name = f"{state['head']:014d}-{secrets.token_hex(6)}"
         for _ in range(_MOVED):
-            state = self.view.catch_up()
             deliveries.check(state, delivery)
             written = self._write(name, delivery, state["gone"])
             letters = [*delivery.dead, *written.dead]
@@ -72,6 +73,7 @@ class ClusterEvents:
             try:
                 entry = self.log.append(self.view, lambda now: self._entry(name, delivery, written, len(letters), rejected, now))  # noqa: B023
             except _MovedError:
+                state = self.view.catch_up()
                 continue
             self.dead.forget(delivery.replayed)
             return int(entry["last"])

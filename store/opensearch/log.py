@@ -40,8 +40,9 @@ class Log:
     def append(self, view: View, decide: Callable[[State], Entry]) -> Entry:
         """Append what `decide` makes of the newest state; it is asked again when another writer was first. It may raise to give up."""
         txn = secrets.token_hex(8)
-        for _ in range(_RACES):
-            view.catch_up()
+        for attempt in range(_RACES):
+            if attempt or not view.at:
+                view.catch_up()  # a state that is not the newest does no harm: its next number is taken
             entry = {**decide(view.state), "number": view.at + 1, "txn": txn}
             if self._create(entry):
                 view.take(entry)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ROWS: Final = 20_000
 """Events of a chunk, about: bounds memory."""
+KEPT: Final = 60_000
+"""Events kept in memory for the next detector."""
 _PAGE: Final = 5_000
 _NAMES: Final = 40
 """Indices named one by one in a request; more are asked for by pattern."""
@@ -122,9 +124,35 @@ def _touches(part: Mapping[str, Any], window: TimeWindow) -> bool:
 
 
 def _read(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[ClusterChunk]:
-    """The events of several pieces, as one chunk for each parser. What retention removed is left out, what is lost an error."""
+    """The events of several pieces; those that were read last are still at hand, for the next detector."""
     if not group:
         return
+    known = events.recent.get(group)
+    if known is None:
+        known = list(_fetched(events, group))
+        events.recent.put(group, known)
+    yield from known
+
+
+class Recent:
+    """Chunks read last: several detectors go over the same events one after the other."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[_Piece, ...], list[ClusterChunk]] = {}
+
+    def get(self, group: Sequence[_Piece]) -> list[ClusterChunk] | None:
+        """The chunks of exactly these pieces."""
+        return self._kept.get(tuple(group))
+
+    def put(self, group: Sequence[_Piece], chunks: list[ClusterChunk]) -> None:
+        """Keep them; the oldest go when there are too many rows."""
+        self._kept[tuple(group)] = chunks
+        while len(self._kept) > 1 and sum(c.rows for kept in self._kept.values() for c in kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+
+
+def _fetched(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[ClusterChunk]:
+    """The events of several pieces, as one chunk for each parser. What retention removed is left out, what is lost an error."""
     for attempt in range(_TRIES):
         events.cluster.call("POST", f"/{_names(events, group)}/_refresh", params=_GONE)
         table, own = columns_of(_hits(events, group))
