@@ -97,7 +97,7 @@ def compare(source: Store, target: Store, snap: Snapshot, mark: Mark | None, tic
         after = snapshot(target)
         out.state_hash = plain_hash(_state(snap))
         _states(_state(snap), _state(after), out)
-        _cursors((source, target), snap, after, out)
+        _cursors((source, target), (snap, after), mark, out)
     return out
 
 
@@ -178,14 +178,15 @@ def _states(own: Mapping[str, Mapping[str, object]], there: Mapping[str, Mapping
                 out.differences.append(Difference(kind, name, str(a), str(b)))
 
 
-def _cursors(stores: tuple[Store, Store], snap: Snapshot, after: Snapshot, out: Comparison) -> None:
-    """States are equal, and as many events wait behind each cursor; positions are numbers of their own store."""
-    for name, (at, state) in snap.cursors.items():
-        there, kept = after.cursors.get(name, (0, {}))
-        same = dict(state) == dict(kept)
+def _cursors(stores: tuple[Store, Store], snaps: tuple[Snapshot, Snapshot], mark: Mark | None, out: Comparison) -> None:
+    """States are equal, and as many events wait behind each cursor (more where it has no exact place); positions are of their own store."""
+    for name, (at, state) in snaps[0].cursors.items():
+        there, kept = snaps[1].cursors.get(name, (0, {}))
         waiting = (at, there)
+        exact = name.startswith(AS_THEY_ARE) or mark is None or mark.translate(at)[0] == at
         if not name.startswith(AS_THEY_ARE):
-            waiting = count_between(stores[0].events, at, snap.head), count_between(stores[1].events, there, after.head)
-        if not same or (waiting[0] != waiting[1] and not out.kept):
+            waiting = count_between(stores[0].events, at, snaps[0].head), count_between(stores[1].events, there, snaps[1].head)
+        misplaced = waiting[0] != waiting[1] if exact else waiting[0] > waiting[1]
+        if dict(state) != dict(kept) or (misplaced and not out.kept):
             shown = [f"{n} {plain_hash(dict(s))}" for n, s in zip(waiting, (state, kept), strict=True)]
             out.differences.append(Difference("cursor", name, *shown))

@@ -133,8 +133,8 @@ def _mark(source: Store, target: Store, now: datetime) -> Mark:
         return mark
     if mark.origin != origin:
         raise StoreError("the target is a copy of another store", where=target.url, hint=hint)
-    if (more := target.events.head() - mark.head) or (more := _records(target) - _copied_records(target)):
-        what = f"the target has been written to since it was copied ({more} events or records more): it is a store of its own now"
+    if more := (target.events.head() - mark.head) or (_records(target) - _copied_records(target)):
+        what = f"the target has been written to since it was copied ({more:+} events or records): it is a store of its own now"
         raise StoreError(what, where=target.url, hint=hint)
     if source.events.head() < mark.after:
         what = f"the source has fewer events ({source.events.head()}) than were copied from it ({mark.after}): it was set back"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,10 +19,12 @@ import pyarrow.compute as pc
 from collectors import faults
 from domain.errors import ConflictError, StoreError
 from domain.raw import Checkpoint
-from store.base import RESERVED, Chunk, Delivery, EventStore
+from store.base import RESERVED, Delivery, EventStore
 
 SOURCE: Final = f"{RESERVED}copy"
 """Name of the checkpoint (and of the cursor over records) in the target."""
+STEP: Final = 1_000_000
+"""Sequences of a phase: merged segments reach over many, and are read again in each phase that they touch."""
 ROWS: Final = 100_000
 """Events of a delivery, about."""
 BYTES: Final = 128 << 20
@@ -44,6 +46,8 @@ class Mark:
     """The target's head when that became so."""
     head: int = 0
     """The target's head now."""
+    upto: int = 0
+    """End of the phase under way: events beyond `after` and up to there may be in the target; 0 between phases."""
     edges: tuple[tuple[int, int], ...] = ()
     """(sequence of the source, of the target) that part the same events: where cursors can stand."""
     held: Counted = field(default_factory=dict)
@@ -55,7 +59,7 @@ class Mark:
     def checkpoint(self) -> Checkpoint:
         """As the target keeps it."""
         state = {
-            "after": self.after, "at": self.at, "head": self.head, "edges": [list(e) for e in self.edges],
+            "after": self.after, "at": self.at, "head": self.head, "upto": self.upto, "edges": [list(e) for e in self.edges],
             "held": {k: list(v) for k, v in self.held.items()}, "retired": {k: list(v) for k, v in self.retired.items()},
         }  # fmt: skip
         return Checkpoint(SOURCE, self.origin, self.step, state)
@@ -71,7 +75,8 @@ def mark_of(kept: Checkpoint) -> Mark:
     state: Any = kept.state
     edges = tuple((int(a), int(b)) for a, b in state["edges"])
     held, retired = ({k: (int(n), int(u)) for k, (n, u) in state[name].items()} for name in ("held", "retired"))
-    return Mark(kept.stream, kept.position, int(state["after"]), int(state["at"]), int(state["head"]), edges, held, retired)
+    after, at, head, upto = (int(state[name]) for name in ("after", "at", "head", "upto"))
+    return Mark(kept.stream, kept.position, after, at, head, upto, edges, held, retired)
 
 
 def marks(target: EventStore) -> list[Mark]:
@@ -93,28 +98,20 @@ class EventCopy:
         self._tables: dict[str, list[pa.Table]] = defaultdict(list)
         self._rows = self._bytes = 0
 
-    def run(self, head: int, cursors: Iterable[int]) -> Mark:
-        """All events up to `head`, with an edge at every cursor that lies ahead."""
-        inside = [c for c in cursors if c < head]
-        floor = min(inside, default=0)
-        self.mark = replace(self.mark, edges=_needed(self.mark.edges, floor))
+    def run(self, head: int, cursors: Collection[int]) -> Mark:
+        """All events up to `head`, with an edge at every cursor that lies ahead. A phase that was broken off keeps its end."""
+        self.mark = replace(self.mark, edges=_needed(self.mark.edges, min(cursors, default=0)))
         seen = self._copied_beyond()
-        for end in sorted({head, *(c for c in inside if c > self.mark.after)}):
-            if end > self.mark.after:
-                self._phase(end, seen)
-                seen = None
+        start, broken = self.mark.after, self.mark.upto
+        for end in [broken] * bool(broken) + phases(max(start, broken), head, cursors):
+            for chunk in self._source.scan(start, end):
+                self._take(chunk.partition, _unseen(chunk.table(), seen))
+                if self._rows >= ROWS or self._bytes >= BYTES:
+                    self._deliver(end, whole=False)
+            if self._rows or self.mark.head > self.mark.at or end == head:
+                self._deliver(end, whole=True)
+            start, seen = end, None
         return self.mark
-
-    def _phase(self, end: int, seen: pa.Array | None) -> None:
-        highest = self.mark.after
-        for chunk, following in _with_next(self._source.scan(self.mark.after, end)):
-            highest = max(highest, chunk.last_seq)
-            self._take(chunk.partition, _unseen(chunk.table(), seen))
-            if following is None:
-                break
-            if self._rows >= ROWS or self._bytes >= BYTES:
-                self._deliver(highest if following.first_seq > highest else None)
-        self._deliver(end)
 
     def _take(self, partition: str, table: pa.Table) -> None:
         if table.num_rows:
@@ -122,21 +119,23 @@ class EventCopy:
             self._rows += table.num_rows
             self._bytes += table.nbytes
 
-    def _deliver(self, covered: int | None) -> None:
-        """Store what is gathered and move the mark in the same step. `covered`: everything up to there is in the target then."""
+    def _deliver(self, end: int, *, whole: bool) -> None:
+        """Store what is gathered of the phase up to `end`, and move the mark in the same step."""
         old, rows = self.mark, self._rows
         head = old.head + rows
-        new = replace(old, step=old.step + 1, head=head, held=_added(old.held, self._tables))
-        if covered is not None:
-            edges = old.edges if old.edges and old.edges[-1] == (covered, head) else (*old.edges, (covered, head))
-            new = replace(new, after=covered, at=head, edges=edges)
+        new = replace(old, step=old.step + 1, head=head, upto=end, held=_added(old.held, self._tables))
+        if whole:
+            new = replace(new, after=end, at=head, upto=0, edges=(*old.edges, (end, head)))
         try:
             reached = self._target.append(Delivery(dict(self._tables), checkpoints=[new.checkpoint], began=[old.checkpoint]))
         except ConflictError as error:
             raise ConflictError("another copy into this store is running; it was left alone", hint="wait until it has ended") from error
-        if reached != head:
+        if reached > head:
             what = f"{rows} events were written and the head moved from {old.head} to {reached}: somebody else writes to the target"
-            raise StoreError(what, hint="stop collecting into the target, and copy into an empty store")
+            raise StoreError(what, hint="stop whatever writes into the target, then copy into an empty store")
+        if reached < head:
+            what = f"the target did not take {head - reached} of {rows} events: it has them already, or refuses them"
+            raise StoreError(what, hint="soc store verify, soc collect status on the target; then copy into an empty store")
         faults.point("copied")
         self.mark = new
         self._tables.clear()
@@ -151,13 +150,11 @@ class EventCopy:
         return pa.concat_arrays([chunk.ids() for chunk in self._target.scan(self.mark.at, self.mark.head)])
 
 
-def _with_next(chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Chunk | None]]:
-    """Each chunk and the one after it."""
-    current = next(chunks, None)
-    while current is not None:
-        following = next(chunks, None)
-        yield current, following
-        current = following
+def phases(after: int, head: int, cursors: Collection[int]) -> list[int]:
+    """Where phases end: at cursors, every `STEP` before the lowest of them, every `ROWS` after it, where cursors may yet come to stand."""
+    lowest = min(cursors, default=head)
+    coarse, fine = range(after + STEP, lowest, STEP), range(max(after, lowest) + ROWS, head, ROWS)
+    return sorted({head, *(c for c in cursors if after < c < head), *coarse, *fine}) if after < head else []
 
 
 def _unseen(table: pa.Table, seen: pa.Array | None) -> pa.Table:
