@@ -60,7 +60,7 @@ def ledgers(runtime: Runtime) -> list[Ledger]:
     for source in runtime.config.sources:
         if source.in_place:
             state = runtime.store.coordination.state(foreign.cursor(source.id))
-            found[source.id] = replace(found[source.id], streams=foreign.places(source.id, state))
+            found[source.id] = replace(found[source.id], streams=foreign.places(source.id, state), **foreign.seen(state))
     return [_ledger(runtime, named.get(name), found[name]) for name in order]
 
 

@@ -86,6 +86,16 @@ def places(source: str, state: Mapping[str, Any]) -> Sequence[Checkpoint]:
     return [Checkpoint(source, name, position, inner) for name, (position, inner) in state.get("streams", {}).items()]
 
 
+def seen(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The newest event that such a scan has read, and when documents last came."""
+    names = {"last_event": "newest", "last_delivery": "at"}
+    return {ours: _at(state["seen"][name]) for ours, name in names.items() if state.get("seen")}
+
+
+def _at(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / 1_000_000, UTC)
+
+
 def notes(streams: Sequence[Checkpoint]) -> tuple[str, ...]:
     """What happened to the indices behind these streams, oldest first."""
     found: list[tuple[int, str]] = []
@@ -93,8 +103,8 @@ def notes(streams: Sequence[Checkpoint]) -> tuple[str, ...]:
         state: Mapping[str, Any] = checkpoint.state
         for note in state.get("notes", ()):
             values = {"index": state["index"], "shard": state["shard"], "position": note.get("position", 0)}
-            at = show_local(datetime.fromtimestamp(note["at"] / 1_000_000, UTC))
-            found.append((note["at"], t("indices.note", text=t(f"indices.{note['what']}", **values), at=at)))
+            text = t(f"indices.{note['what']}", **values)
+            found.append((note["at"], t("indices.note", text=text, at=show_local(_at(note["at"])))))
     return tuple(text for _, text in sorted(found))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from store.rows import prepare
 if TYPE_CHECKING:
     from jobs.config import Source
     from jobs.runtime import Runtime
+
+_ID: Final = re.compile("[0-9a-f]{32}")
 
 Tables = Mapping[str, Sequence[pa.Table]]
 
@@ -81,6 +84,15 @@ class Evidence:
             for parser, table in deliver.events(batch, now, extra(self._source)).tables.items():
                 out.setdefault(parser, []).append(prepare([table]))
         return out
+
+
+def named(state: object) -> set[str]:
+    """Ids (hex) of the events that a detector's state names."""
+    if isinstance(state, str):
+        return {state} if _ID.fullmatch(state) else set()
+    if isinstance(state, Mapping):
+        return named(list(state.values())) | named(list(state))
+    return set().union(*map(named, state)) if isinstance(state, (list, tuple)) else set()
 
 
 def places(tables: Tables, before: Mapping[str, Sequence[Any]], wanted: Iterable[str]) -> dict[str, list[Any]]:

@@ -1,8 +1,9 @@
 """`soc scan` over indices that others write: nothing is copied but the events that alerts name.
 
-One cursor for each source, `sigma@SOURCE`: documents read so far; its state holds the place in every shard, what correlations remember,
-and which fields were seen. Place and alerts move in one commit. The evidence is stored before: a crash between the two is noticed by the
-evidence's own checkpoint, and nothing is stored twice.
+One cursor for each source, `sigma@SOURCE`: documents read so far; its state holds the place in every shard, what detectors remember, and
+which fields were seen. Rules, correlations, bursts of logins and silence are looked for; models that compare with stored history are not.
+Place and alerts move in one commit. The evidence is stored before: a crash between the two is noticed by the evidence's own checkpoint,
+and nothing is stored twice.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collectors.base import Collector
+from domain.alert import Finding
 from domain.errors import ConflictError, SourceError
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
+from domain.window import duration, micros
 from jobs import deliver, foreign_evidence, rulesets
 from jobs.chunks import Picked, TableChunk
 from jobs.collect import collector, extra
@@ -29,7 +33,7 @@ from store.base import Chunk
 from store.rows import prepare
 
 if TYPE_CHECKING:
-    from detectors.base import Scanned
+    from detectors.base import Detector, Scanned
     from detectors.sigma.detector import SigmaDetector
     from detectors.triage import Triaged
     from jobs.config import Source
@@ -98,7 +102,7 @@ class _Scan:
         self._name = cursor(source.id)
         self._at = runtime.store.coordination.cursor(self._name)
         self._state: Mapping[str, Any] = runtime.store.coordination.state(self._name)
-        self._detector: SigmaDetector | None = None
+        self._sigma: SigmaDetector | None = None
 
     def run(self, reader: Collector) -> None:
         """Read, match, commit, until there is nothing new; what was read before a source failed counts."""
@@ -117,7 +121,7 @@ class _Scan:
                 if not self._commit(step):
                     return
                 step = _Step({}, {})
-        if step.places and not self._commit(step):
+        if not self._commit(step):
             return
         if failure is not None:
             raise failure
@@ -135,7 +139,9 @@ class _Scan:
 
         now, store = self._runtime.clock.now(), self._runtime.store
         scanned = self._scanned(step, now)
-        state = self._after(step, scanned)
+        state = self._after(step, scanned, now)
+        if not scanned.findings and state == self._state:
+            return True
         for attempt in range(_TRIES):
             known = AlertIndex.load(store.records) if scanned.findings else AlertIndex()
             triaged = triage(scanned.findings, known, now)
@@ -156,33 +162,51 @@ class _Scan:
         return False
 
     def _scanned(self, step: _Step, now: datetime) -> Scanned:
+        """What the detectors that need no history but their own say of these documents."""
         from detectors.base import Scanned
 
-        remembered: Mapping[str, object] = self._state.get("sigma", {})
-        if not step.documents:
-            return Scanned((), remembered)
-        if self._detector is None:
+        chunks = [TableChunk(table, parser) for parser, tables in step.tables.items() for table in tables]
+        before: Mapping[str, Any] = self._state.get("detectors", {})
+        findings: list[Finding] = []
+        states, notes = dict(before), list[str]()
+        for detector in self._detectors(matching=bool(chunks)):
+            one = detector.scan(chunks, before.get(detector.name, {}), now, self._runtime.store.events)
+            findings += one.findings
+            notes += one.notes
+            states[detector.name] = dict(one.state)
+        return Scanned(findings, states, notes)
+
+    def _detectors(self, *, matching: bool) -> list[Detector]:
+        """Silence is looked for even when nothing came."""
+        from detectors.anomaly.silence import Silence
+
+        every = self._source.expect_every
+        silence = Silence({self._source.id: duration(every).total_seconds()} if every else {})
+        if not matching:
+            return [silence]
+        from detectors.anomaly.login_burst import LoginBurst
+
+        if self._sigma is None:
             from detectors.sigma.detector import SigmaDetector  # matching is heavy
 
-            self._detector = SigmaDetector(rulesets.load(self._runtime))
-        chunks = [TableChunk(table, parser) for parser, tables in step.tables.items() for table in tables]
-        return self._detector.scan(chunks, remembered, now, self._runtime.store.events)
+            self._sigma = SigmaDetector(rulesets.load(self._runtime))
+        return [self._sigma, LoginBurst(), silence]
 
-    def _after(self, step: _Step, scanned: Scanned) -> dict[str, Any]:
+    def _after(self, step: _Step, scanned: Scanned, now: datetime) -> dict[str, Any]:
         """The state once this step is done."""
-        from detectors.sigma.detector import remembered
-
         streams = dict(self._state.get("streams", {}))
         for name, checkpoint in step.places.items():
             streams.pop(name, None)
             if checkpoint.position >= 0:
                 streams[name] = [checkpoint.position, dict(checkpoint.state)]
-        coverage = Coverage(self._state.get("coverage", {}))
+        coverage, seen = Coverage(self._state.get("coverage", {})), dict(self._state.get("seen", {}))
         for tables in step.tables.values():
             for table in tables:
                 coverage.add(table)
-        where = foreign_evidence.places(step.tables, self._state.get("where", {}), remembered(scanned.state))
-        return {"streams": streams, "sigma": scanned.state, "where": where, "coverage": coverage.plain()}
+                newest = pc.max(table["@timestamp"]).as_py()
+                seen = {"at": micros(now), "newest": max(micros(newest), seen.get("newest", 0))}
+        where = foreign_evidence.places(step.tables, self._state.get("where", {}), foreign_evidence.named(scanned.state))
+        return {"streams": streams, "detectors": scanned.state, "where": where, "coverage": coverage.plain(), "seen": seen}
 
     def _kept(self, step: _Step, triaged: Triaged, now: datetime) -> bool:
         """Store the events that the alerts name; False when another scan did so first."""
@@ -203,6 +227,6 @@ class _Scan:
         report.updated += triaged.updated
         report.silenced += triaged.silenced
         report.notes += [n for n in scanned.notes if n not in report.notes]
-        if self._detector is not None and not report.rules:
-            rules = self._detector.rules
+        if self._sigma is not None and not report.rules:
+            rules = self._sigma.rules
             report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)

@@ -207,11 +207,6 @@ def _kept(correlation: correlate.Correlation, hits: list[correlate.Hit]) -> tupl
     return [_item(h) for h in left[-KEEP:]], max(0, len(left) - KEEP)
 
 
-def remembered(state: Mapping[str, object]) -> set[str]:
-    """Ids (hex) of the events that correlations keep between scans."""
-    return {_hit(item).event for items in state.values() if isinstance(items, list) for item in items}
-
-
 def _item(hit: correlate.Hit) -> list[Any]:
     return [hit.at, hit.order, hit.rule, list(hit.group), hit.value, hit.event, hit.exercise, [list(a) for a in hit.about]]
 

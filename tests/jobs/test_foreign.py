@@ -180,9 +180,10 @@ def test_a_crash_between_evidence_and_alert(
     def crash(name: str, *_: object, **__: object) -> bool:
         raise KeyboardInterrupt(name)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="sigma@theirs"):
+    with monkeypatch.context() as patch:
         patch.setattr(runtime.store.coordination, "commit_scan", crash)
-        foreign_scan_only(runtime)
+        with pytest.raises(KeyboardInterrupt, match="sigma@theirs"):
+            foreign_scan.scan(runtime, ScanReport())
     assert sum(stored(runtime).values()) == 1
     bulk(plain_opensearch.url, index, [attack(60)])
     scanned(opened(read_only=True))
@@ -191,10 +192,6 @@ def test_a_crash_between_evidence_and_alert(
     assert alert.count == 2
     assert set(stored(runtime).values()) == {1}
     assert sum(stored(runtime).values()) == 2
-
-
-def foreign_scan_only(runtime: Runtime) -> None:
-    foreign_scan.scan(runtime, ScanReport())
 
 
 def test_two_scans_at_once_do_no_harm(
@@ -237,6 +234,33 @@ def test_correlations_bring_the_events_of_earlier_scans(
     assert alert.count == 4
     assert runtime.store.events.fetch(alert.events).num_rows == 4
     assert set(stored(runtime).values()) == {1}
+
+
+def test_logins_are_watched_where_they_lie(opened: Callable[..., Runtime], plain_opensearch: Cluster, index_prefix: str) -> None:
+    index, tried = f"{index_prefix}-wl", {"TargetUserName": "binh", "IpAddress": "203.0.113.9", "LogonType": "3"}
+    bulk(plain_opensearch.url, index, [windows(n, code="4625", **tried) for n in range(8)])
+    scanned(opened(read_only=True))
+    bulk(plain_opensearch.url, index, [windows(n, code="4625", **tried) for n in range(8, 40)])
+    runtime = opened(read_only=True)
+    scanned(runtime)
+    (alert,) = (a for a in alerts(runtime).values() if a.rule.kind == "anomaly")
+    assert alert.rule.id.startswith("anomaly.login_burst")
+    assert runtime.store.events.fetch(alert.events).num_rows == len(alert.events) == 40
+
+
+def test_a_source_that_falls_silent(opened: Callable[..., Runtime], plain_opensearch: Cluster, index_prefix: str) -> None:
+    bulk(plain_opensearch.url, f"{index_prefix}-wl", [windows(1)])
+    options = {"read_only": True, "expect_every": "1h"}
+    scanned(opened(**options))
+    runtime = opened(NOW + timedelta(minutes=50), **options)
+    scanned(runtime)
+    assert alerts(runtime) == {}
+    assert [line.silent for line in ledgers(runtime)] == [False]
+    runtime = opened(NOW + timedelta(hours=2), **options)
+    scanned(runtime)
+    (alert,) = alerts(runtime).values()
+    assert alert.rule.id == "anomaly.silence"
+    assert [line.silent for line in ledgers(runtime)] == [True]
 
 
 def test_collecting_what_was_scanned_in_place_before(opened: Callable[..., Runtime], plain_opensearch: Cluster, index_prefix: str) -> None:
