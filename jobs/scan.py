@@ -44,6 +44,10 @@ class ScanReport:
     exit_code: int = 0
     """Of the command, when a source failed."""
 
+    def passed(self, rows: int) -> None:
+        """Evidence of read-only sources is nothing new."""
+        self.events -= rows
+
 
 def scan(runtime: Runtime, tick: Callable[[float], None] | None = None) -> ScanReport:
     """Every detector from its cursor to the head of the store; then the retro-hunts that new rules have queued."""
@@ -107,12 +111,14 @@ def _run(
     """One detector up to the head, in steps; each step is one atomic commit."""
     store, now = runtime.store, runtime.clock.now()
     start = store.coordination.cursor(detector.name)
+    passed: Callable[[int], None] = report.passed if detector.name == "sigma" else lambda _: None
     once = start >= head
     while start < head or once:
         once = False
         end = min(head, start + STEP)
         state = store.coordination.state(detector.name)
-        scanned = detector.scan(foreign_scan.ours(runtime, store.events.scan(start, end)), state, now, store.events)
+        chunks = foreign_scan.ours(runtime, store.events.scan(start, end), passed)
+        scanned = detector.scan(chunks, state, now, store.events)
         report.notes += [n for n in scanned.notes if n not in report.notes]
         if not scanned.findings and start == end and dict(scanned.state) == dict(state):
             return

@@ -161,7 +161,7 @@ def test_nothing_is_counted_twice(opened: Callable[..., Runtime], plain_opensear
     bulk(plain_opensearch.url, index, [attack(0)])
     scanned(opened(read_only=True))
     again = scanned(opened(read_only=True))  # now the evidence lies before our own detectors
-    assert (again.opened, again.updated) == ([], [])
+    assert (again.events, again.opened, again.updated) == (0, [], [])
     bulk(plain_opensearch.url, index, [attack(60)])
     third = scanned(opened(read_only=True))
     runtime = opened(read_only=True)
