@@ -46,6 +46,7 @@ def main() -> None:
         if path.suffix in {".sh", ".service", ".cron"}:
             shutil.copy(path, folder)
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("*.py", "deploy", "__pycache__"))
+    shutil.copytree(deploy / "opensearch", folder / "docs" / "deploy" / "opensearch")
     (folder / "PYTHON").write_text(sysconfig.get_python_version() + "\n", encoding="utf-8")
     (folder / "SHA256SUMS").write_text("".join(sums(folder)), encoding="utf-8")
     archive = ROOT / "dist" / f"{name}.tar"

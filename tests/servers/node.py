@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Node:
     heap: str = "512m"
     fast: bool = True
     """C1 compiler only: up in half the time, slower in runs of minutes."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """More variables of the process."""
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
         """The folders and opensearch.yml."""
@@ -78,7 +80,7 @@ class Node:
     def start(self) -> None:
         """Start the process; it answers a few seconds later (`Cluster.wait`)."""
         places.hand_over(self.folder)
-        pid = places.detached(self._command(), self.folder, user=places.NOBODY if os.getuid() == 0 else None)
+        pid = places.detached(self._command(), self.folder, user=places.NOBODY if os.getuid() == 0 else None, env=self.environment)
         (self.folder / "process").write_text(places.identity(pid), encoding="utf-8")
 
     def kill(self) -> None:

@@ -135,12 +135,13 @@ def _lay_out(folder: Path, home: Path, plan: Plan) -> Cluster:
     common = {
         "cluster.name": folder.name, "network.host": "127.0.0.1", "path.repo": str(folder / "repo"),
         "cluster.routing.allocation.disk.threshold_enabled": False, **_discovery(peers),
-        **(security.SETTINGS if plan.secure else {}), **plan.settings,
+        **(security.settings() if plan.secure else {}), **plan.settings,
     }  # fmt: skip
     scheme = "https" if plan.secure else "http"
+    environment = security.environment() if plan.secure else {}
     nodes = []
     for number, (port, peer) in enumerate(zip(http, peers, strict=True), 1):
-        node = Node(f"n{number}", folder / f"n{number}", home, f"{scheme}://127.0.0.1:{port}", plan.heap, plan.fast)
+        node = Node(f"n{number}", folder / f"n{number}", home, f"{scheme}://127.0.0.1:{port}", plan.heap, plan.fast, environment)
         node.prepare({**common, "http.port": port, "transport.port": peer})
         nodes.append(node)
     access = security.set_up(folder, home, [node.folder / "config" for node in nodes]) if plan.secure else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,12 +73,12 @@ def run_owner() -> str:
     return identity(os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid())
 
 
-def detached(words: Sequence[str], folder: Path, *, user: int | None = None) -> int:
+def detached(words: Sequence[str], folder: Path, *, user: int | None = None, env: Mapping[str, str] | None = None) -> int:
     """Start a process of its own session in `folder`, output to `folder/out.log`; its pid. It goes on when its starter ends."""
     rights = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
     done = subprocess.run(
         ["sh", "-c", '"$@" </dev/null >>out.log 2>&1 & echo $!', "sh", *words],
-        cwd=folder, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(folder)}, start_new_session=True,
+        cwd=folder, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(folder), **(env or {})}, start_new_session=True,
         capture_output=True, text=True, check=True, **rights,  # type: ignore[call-overload]
     )  # fmt: skip
     return int(done.stdout)

@@ -87,7 +87,7 @@ def test_a_start_that_fails_says_what_the_server_said(plain_opensearch):
 
 def test_the_secured_server_asks_who_is_there(secure_opensearch):
     info = secure_opensearch.call("GET", "_plugins/_security/authinfo")
-    assert (info["user_name"], info["roles"]) == ("admin", ["own_index", "all_access"])
+    assert (info["user_name"], info["roles"]) == ("admin", ["all_access"])
 
 
 @pytest.mark.parametrize("missing", ["maven", "java"])

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import house
 from tests.servers import places
 from tests.servers.cluster import Cluster
+from tests.servers.security import SHIPPED
 
-SHIPPED = house.ROOT / "docs" / "deploy" / "opensearch"
-SAMPLE = house.ROOT / "docs" / "sample"
+SAMPLE = places.ROOT / "docs" / "sample"
 
 
 @dataclass
@@ -42,14 +41,14 @@ class Province:
 
 
 def shipped(name, prefix):
-    """A shipped file, with our prefix in place of `thapcanh`, as it says itself."""
-    text = (SHIPPED / f"{name}.yml").read_text(encoding="utf-8").replace("thapcanh", prefix)
-    return {key: {k: v for k, v in entry.items() if k != "reserved"} for key, entry in yaml.safe_load(text).items()}
+    """Our entries of a shipped file, with another prefix in place of `thapcanh`, as it says itself."""
+    entries = yaml.safe_load((SHIPPED / f"{name}.yml").read_text(encoding="utf-8").replace("thapcanh", prefix))
+    return {key: {k: v for k, v in entry.items() if k != "reserved"} for key, entry in entries.items() if key.startswith(prefix)}
 
 
 def load(cluster, kind, entries):
     """Entries of one shipped file, through the security plugin's REST API."""
-    changes = [{"op": "add", "path": f"/{name}", "value": entry} for name, entry in entries.items() if name != "_meta"]
+    changes = [{"op": "add", "path": f"/{name}", "value": entry} for name, entry in entries.items()]
     cluster.call("PATCH", f"_plugins/_security/api/{kind}", changes)
 
 
@@ -58,7 +57,7 @@ def province(secure_opensearch, tmp_path_factory):
     """The shipped roles and a user for each of them."""
     made = Province(secure_opensearch, f"t{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("province"), f"Aa1-{secrets.token_urlsafe(24)}")
     roles, mapping = (shipped(name, made.prefix) for name in ("roles", "roles_mapping"))
-    users = {user: {"password": made.password} for name, entry in mapping.items() if name != "_meta" for user in entry["users"]}
+    users = {user: {"password": made.password} for entry in mapping.values() for user in entry["users"]}
     with places.locked("security"):  # it takes one change at a time
         for kind, entries in (("internalusers", users), ("roles", roles), ("rolesmapping", mapping)):
             load(secure_opensearch, kind, entries)
