@@ -17,12 +17,18 @@ _ARROW: Final = {
     "keyword": pa.string(), "text": pa.string(), "ip": pa.string(), "long": pa.int64(), "double": pa.float64(),
     "boolean": pa.bool_(), "date": pa.timestamp("us", "UTC"), "bytes": pa.large_binary(), "id": pa.binary(16),
 }  # fmt: skip
-_OPENSEARCH: Final[dict[str, dict[str, object]]] = {
-    "keyword": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191}, "text": {"type": "text"},
-    "ip": {"type": "keyword", "normalizer": "lower", "ignore_above": 8191, "fields": {"ip": {"type": "ip", "ignore_malformed": True}}},
-    "long": {"type": "long"}, "double": {"type": "double"}, "boolean": {"type": "boolean"}, "date": {"type": "date"},
+LONGEST: Final = 8191
+"""Characters of a keyword that OpenSearch indexes: four bytes each still fit into a Lucene term."""
+_RAW: Final[dict[str, object]] = {"type": "keyword", "index": False, "ignore_above": LONGEST}
+"""The value with its case kept, for counting only: what is searched is lower-cased."""
+_KEYWORD: Final[dict[str, object]] = {"type": "keyword", "normalizer": "lower", "ignore_above": LONGEST, "fields": {"raw": _RAW}}
+OPENSEARCH: Final[dict[str, dict[str, object]]] = {
+    "keyword": _KEYWORD, "ip": {**_KEYWORD, "fields": {"raw": _RAW, "ip": {"type": "ip", "ignore_malformed": True}}},
+    "text": {"type": "text"}, "long": {"type": "long"}, "double": {"type": "double"}, "boolean": {"type": "boolean"},
+    "date": {"type": "date", "format": "strict_date_optional_time_nanos||strict_date_optional_time", "ignore_malformed": True},
     "bytes": {"type": "keyword", "index": False, "doc_values": False}, "id": {"type": "keyword", "doc_values": False},
 }  # fmt: skip
+"""How OpenSearch holds each type of the dictionary."""
 
 
 @dataclass(frozen=True)
@@ -90,4 +96,4 @@ def normal(name: str) -> str:
 
 def opensearch_properties() -> dict[str, object]:
     """Flat `properties` of the index template (dotted names are objects to OpenSearch)."""
-    return {f.name: dict(_OPENSEARCH[f.type]) for f in dictionary().values() if not f.open}
+    return {f.name: dict(OPENSEARCH[f.type]) for f in dictionary().values() if not f.open}

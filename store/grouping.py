@@ -48,6 +48,10 @@ class Groups:
         if sum(p.num_rows for p in self._parts) > _FOLD_AT:
             self._parts = [_folded(self._parts, self._by, self._step)]
 
+    def put(self, counted: pa.Table) -> None:
+        """Groups that were counted elsewhere: the fields, `bucket`, `count`, `first`, `last`."""
+        self._parts.append(counted)
+
     def table(self) -> pa.Table:
         """As EventStore.aggregate says."""
         if not self._parts:

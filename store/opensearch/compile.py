@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from domain import fields
 from domain.query import And, Expr, Not, Test, Value
 from match.ops import network, text_of
-from store.opensearch.mapping import LONGEST, UNINDEXED, indexed
+from store.opensearch.mapping import UNINDEXED, indexed
 
 Dsl: TypeAlias = Mapping[str, Any]
 ALL: Final[Dsl] = {"match_all": {}}
@@ -82,21 +82,21 @@ def _test(test: Test) -> Bounds:
         query = present if wanted else _not(present)
         return Bounds(query, query)
     if not indexed(name):
-        return Bounds(_elsewhere(name), NONE)
+        return Bounds(elsewhere(name), NONE)
     entry = fields.lookup(name)
     kind = entry.type if entry is not None else "keyword"
     found = _ANSWERS.get(kind, {}).get(test.op)
     answer = found(name, test) if found is not None else None
     if answer is None:
         return Bounds(_present(name) if kind != "bytes" else ALL, NONE)
-    return Bounds(some([answer, _elsewhere(name)]), NONE if test.cased else answer)
+    return Bounds(some([answer, elsewhere(name)]), NONE if test.cased else answer)
 
 
 def _present(name: str) -> Dsl:
-    return some([{"exists": {"field": name}}, _elsewhere(name)]) if indexed(name) else _elsewhere(name)
+    return some([{"exists": {"field": name}}, elsewhere(name)]) if indexed(name) else elsewhere(name)
 
 
-def _elsewhere(name: str) -> Dsl:
+def elsewhere(name: str) -> Dsl:
     """Events that have the field, but not in the index."""
     return {"term": {UNINDEXED: name}}
 
@@ -107,7 +107,7 @@ def _lowered(values: Sequence[Value]) -> list[str]:
 
 def _equal(name: str, test: Test) -> Dsl | None:
     texts = _lowered(test.values)
-    return {"terms": {name: texts}} if all(len(t.encode()) <= LONGEST for t in texts) else None
+    return {"terms": {name: texts}} if all(len(t.encode()) <= fields.LONGEST for t in texts) else None
 
 
 def _wildcards(name: str, patterns: Sequence[str]) -> Dsl | None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from domain import fields
 from domain.event import SEP
 from domain.raw import Int64s
-from store.opensearch.mapping import AT, DELIVERY, LONGEST, ORDINAL, OWN, RAW, UNINDEXED, indexed
+from store.opensearch.mapping import AT, DELIVERY, ORDINAL, OWN, RAW, UNINDEXED, indexed
 from store.rows import micros
 
 MORE: Final = "thapcanh.more"
@@ -159,7 +159,7 @@ def _too_long(name: str, column: pa.Array) -> pa.Array | None:
     texts = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
     if not pa.types.is_string(texts.type):
         return None
-    long = pc.greater(pc.binary_length(texts), LONGEST)
+    long = pc.greater(pc.binary_length(texts), fields.LONGEST)
     if entry.type == "ip":
         long = pc.or_(long, pc.invert(pc.match_substring_regex(texts, r"\A[0-9A-Fa-f:.\x1e]+\z")))
     long = pc.fill_null(long, False)

@@ -16,7 +16,7 @@ from domain.raw import Checkpoint
 from domain.window import TimeWindow
 from store import rows as tables
 from store.base import Capabilities, Chunk, Counts, DeadLetter, Delivery, Hold, Retained, SourceStatus
-from store.opensearch import deliveries, mapping, scan, search, upkeep
+from store.opensearch import deliveries, grouped, mapping, scan, search, upkeep
 from store.opensearch.client import Cluster
 from store.opensearch.dead import Dead
 from store.opensearch.deliveries import Slice
@@ -101,7 +101,7 @@ class ClusterEvents:
 
     def aggregate(self, query: Query, by: Sequence[str], every: str = "") -> pa.Table:
         """Counts by fields and time bucket."""
-        return search.aggregate(self, query, by, every)
+        return grouped.aggregate(self, query, by, every)
 
     def fetch(self, ids: Sequence[str]) -> pa.Table:
         """Events by id, in `@timestamp` order."""

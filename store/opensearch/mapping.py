@@ -13,8 +13,6 @@ from domain import fields
 from domain.errors import StoreError
 from store.opensearch.client import Cluster
 
-LONGEST: Final = 8191
-"""Characters of a keyword that are indexed: four bytes each still fit into a Lucene term."""
 AT, DELIVERY, ORDINAL = "thapcanh.at", "thapcanh.delivery", "thapcanh.ordinal"
 UNINDEXED, RAW = "thapcanh.unindexed", "thapcanh.raw"
 OWN: Final = frozenset({AT, DELIVERY, ORDINAL, UNINDEXED, RAW})
@@ -22,18 +20,8 @@ OWN: Final = frozenset({AT, DELIVERY, ORDINAL, UNINDEXED, RAW})
 PLAIN: Final = frozenset({"unmapped", "json", "kv"})
 """Name spaces whose names come from the logs: kept, never indexed (an attacker could make a mapping of any size)."""
 _WORD: Final = re.compile(r"[A-Za-z0-9_@-]{1,100}")
-_LIMIT: Final = 6000
+_LIMIT: Final = 12_000
 """Fields of one index; what comes on top is kept, not indexed."""
-_KEYWORD: Final = {"type": "keyword", "normalizer": "lower", "ignore_above": LONGEST}
-_TYPES: Final[Mapping[str, Mapping[str, object]]] = {
-    "keyword": _KEYWORD,
-    "ip": {**_KEYWORD, "fields": {"ip": {"type": "ip", "ignore_malformed": True}}},
-    "text": {"type": "text"},
-    "long": {"type": "long"}, "double": {"type": "double"}, "boolean": {"type": "boolean"},
-    "date": {"type": "date", "format": "strict_date_optional_time_nanos||strict_date_optional_time", "ignore_malformed": True},
-    "bytes": {"type": "keyword", "index": False, "doc_values": False},
-    "id": {"type": "keyword", "doc_values": False},
-}  # fmt: skip
 _ENGINE: Final[Mapping[str, Mapping[str, object]]] = {
     AT: {"type": "long"}, DELIVERY: {"type": "keyword"}, ORDINAL: {"type": "long"}, UNINDEXED: {"type": "keyword"},
     RAW: {"type": "binary"},
@@ -70,13 +58,13 @@ def mappings() -> dict[str, Any]:
     """The mapping: every field of the dictionary, open name spaces by a dynamic template."""
     out: dict[str, Any] = {
         "dynamic": False, "date_detection": False, "numeric_detection": False, "properties": {},
-        "dynamic_templates": [{"text": {"match_mapping_type": "string", "mapping": dict(_KEYWORD)}}],
+        "dynamic_templates": [{"text": {"match_mapping_type": "string", "mapping": dict(fields.OPENSEARCH["keyword"])}}],
     }  # fmt: skip
     for name, entry in fields.dictionary().items():
         if entry.open:
             _object(out, name).update({"type": "object", **({"enabled": False} if name in PLAIN else {"dynamic": True})})
         else:
-            _leaf(out, name, _TYPES[entry.type])
+            _leaf(out, name, fields.OPENSEARCH[entry.type])
     for name, kind in _ENGINE.items():
         _leaf(out, name, kind)
     return out

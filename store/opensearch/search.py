@@ -15,7 +15,6 @@ from domain import fields
 from domain.event import TableBatch
 from domain.query import TRUE, Query, fields_of
 from domain.raw import Int64s
-from store.grouping import Groups
 from store.opensearch.compile import Dsl, bounds, but, every
 from store.opensearch.documents import MORE, columns_of
 from store.opensearch.mapping import AT, DELIVERY, ORDINAL, RAW, indexed
@@ -23,7 +22,7 @@ from store.opensearch.mapping import AT, DELIVERY, ORDINAL, RAW, indexed
 if TYPE_CHECKING:
     from store.opensearch.events import ClusterEvents
 
-_PAGE: Final = 5_000
+PAGE: Final = 5_000
 _ALIVE: Final = "5m"
 _ID: Final = re.compile(r"[0-9a-fA-F]{32}")
 
@@ -32,8 +31,8 @@ def search(events: ClusterEvents, query: Query) -> Iterator[pa.Table]:
     """Matching events, page by page."""
     left = query.limit or 1 << 62
     asked = bounds(query.where)
-    size = min(_PAGE, left if asked.over == asked.under else max(left * 4, 200))
-    for table, _ in _matching(events, query, asked.over, query.fields, size):
+    size = min(PAGE, left if asked.over == asked.under else max(left * 4, 200))
+    for table, _ in matching(events, query, asked.over, query.fields, size):
         part = table.slice(0, left)
         left -= part.num_rows
         yield _shaped(part, query.fields)
@@ -46,20 +45,12 @@ def count(events: ClusterEvents, query: Query) -> int:
     if not events.head():
         return 0
     asked = bounds(query.where)
-    _refresh(events)
-    answer = events.cluster.call("POST", f"/{_indices(events)}/_count", {"query": _filter(query, asked.under)}, _GONE)
+    refresh(events)
+    answer = events.cluster.call("POST", f"/{indices(events)}/_count", {"query": filtered(query, asked.under)}, GONE)
     total = int(events.cluster.complete(answer)["count"])
     if asked.over != asked.under:
-        total += sum(t.num_rows for t, _ in _matching(events, query, but(asked.over, asked.under), ("@timestamp",), _PAGE))
+        total += sum(t.num_rows for t, _ in matching(events, query, but(asked.over, asked.under), ("@timestamp",), PAGE))
     return min(total, query.limit) if query.limit else total
-
-
-def aggregate(events: ClusterEvents, query: Query, by: Sequence[str], every_: str) -> pa.Table:
-    """See EventStore.aggregate."""
-    groups = Groups(by, every_)
-    for table, times in _matching(events, query, bounds(query.where).over, (*by, "@timestamp"), _PAGE):
-        groups.add(TableBatch(table), np.arange(table.num_rows, dtype=np.int32), times)
-    return groups.table()
 
 
 def fetch(events: ClusterEvents, ids: Sequence[str]) -> pa.Table:
@@ -69,10 +60,10 @@ def fetch(events: ClusterEvents, ids: Sequence[str]) -> pa.Table:
     return pa.concat_tables(found, promote_options="default") if found else pa.table({"event.id": pa.array([], pa.binary(16))})
 
 
-def _matching(events: ClusterEvents, query: Query, over: Dsl, names: Sequence[str], size: int) -> Iterator[tuple[pa.Table, Int64s]]:
+def matching(events: ClusterEvents, query: Query, over: Dsl, names: Sequence[str], size: int) -> Iterator[tuple[pa.Table, Int64s]]:
     """(events that match, their times in microseconds), page by page."""
     matcher = None if query.where == TRUE else match.Matcher([match.Entry(0, TRUE, query.where)])
-    for hits in _pages(events, _filter(query, over), query.newest_first, _includes(query, names), size):
+    for hits in _pages(events, filtered(query, over), query.newest_first, _includes(query, names), size):
         table, own = columns_of(hits)
         times = np.asarray(own[AT], dtype=np.int64)
         if matcher is not None:
@@ -86,7 +77,7 @@ def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[s
     """Hits of one point in time, in order."""
     if not events.head():
         return
-    _refresh(events)
+    refresh(events)
     order = "desc" if newest else "asc"
     body: dict[str, Any] = {
         "query": query, "sort": [{AT: order}, {DELIVERY: order}, {ORDINAL: order}], "size": size, "track_total_hits": False,
@@ -101,32 +92,34 @@ def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[s
                 yield hits
             if not hits or not full:
                 return
-            body |= {"search_after": after, "size": _PAGE}
+            body |= {"search_after": after, "size": PAGE}
 
 
-_GONE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+GONE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 @contextmanager
 def _moment(events: ClusterEvents) -> Iterator[str]:
     """A point in time over all events."""
-    made = events.cluster.call("POST", f"/{_indices(events)}/_search/point_in_time", params={"keep_alive": _ALIVE, **_GONE})
+    made = events.cluster.call("POST", f"/{indices(events)}/_search/point_in_time", params={"keep_alive": _ALIVE, **GONE})
     try:
         yield str(made["pit_id"])
     finally:
         events.cluster.call("DELETE", "/_search/point_in_time", {"pit_id": [made["pit_id"]]}, missing=True)
 
 
-def _refresh(events: ClusterEvents) -> None:
+def refresh(events: ClusterEvents) -> None:
     """What was acknowledged is found."""
-    events.cluster.call("POST", f"/{_indices(events)}/_refresh", params=_GONE)
+    events.cluster.call("POST", f"/{indices(events)}/_refresh", params=GONE)
 
 
-def _indices(events: ClusterEvents) -> str:
+def indices(events: ClusterEvents) -> str:
+    """All events."""
     return f"{events.prefix}-events-*"
 
 
-def _filter(query: Query, body: Dsl) -> Dsl:
+def filtered(query: Query, body: Dsl) -> Dsl:
+    """A query body within the window and ids of a Query."""
     parts: list[Dsl] = [body]
     if query.window is not None:
         start, end = query.window.micros
