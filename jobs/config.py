@@ -98,6 +98,8 @@ _SECTIONS: Final[dict[str, frozenset[str]]] = {
 }
 _TOP: Final = frozenset({*_SECTIONS, "source", "lang", "notify"})
 SECRETS: Final = ("password", "api_key")
+PEM: Final = ("ca", "client_cert", "client_key")
+"""Paths of files, relative to the configuration file."""
 _UNITS: Final = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -241,7 +243,8 @@ def _secrets(value: Any, root: Path, problems: Problems, place: tuple[str, str, 
         except (OSError, UnicodeDecodeError) as error:
             problems.add(f"{key}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}: {value}", *place)
             return ""
-    return re.sub(r"\$\{(\w+)\}", lambda m: _env(m[1], place, problems), value)
+    filled = re.sub(r"\$\{(\w+)\}", lambda m: _env(m[1], place, problems), value)
+    return str(root / filled) if key in PEM and filled else filled
 
 
 def _env(name: str, place: tuple[str, str, int], problems: Problems) -> str:

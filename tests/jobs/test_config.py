@@ -74,6 +74,16 @@ def test_secrets_come_from_files_and_the_environment(tmp_path: Path, monkeypatch
     assert (config.store_url, config.store["password"], config.spool_quota) == ("https://logs.example:9200", "s3cret", 2**31)
 
 
+def test_certificates_are_found_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[store]\nurl = "https://h:9200"\nca = "certs/ca.pem"\nclient_key = "/etc/x.key"\n[[source]]\nid = "a"\ntype = "opensearch"\nca = "b.pem"\n'
+    (tmp_path / "soc.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = load()
+    assert (config.store["ca"], config.store["client_key"]) == (str(tmp_path / "certs" / "ca.pem"), "/etc/x.key")
+    assert config.sources[0].ca == str(tmp_path / "b.pem")
+
+
 def test_the_file_is_searched_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "soc.toml").write_text('lang = "en"\n', encoding="utf-8")
     (tmp_path / "a" / "b").mkdir(parents=True)
@@ -99,7 +109,7 @@ tz = "Mars"
 encoding = "tcvn3"
 expect_every = "often"
 [[source]]
-id = "fw"
+id = "store.copy"
 type = "syslog"
 listen = "udp://5514"
 """
@@ -115,6 +125,7 @@ def test_check_looks_at_the_values_too(tmp_path: Path, soc_here: Soc) -> None:
     assert 'scan = "61 * * * *"' in said["5"]
     assert "parser nginxx: auto | " in said["11"]
     assert "listen udp://5514: udp://[::]:5514 | tcp://[::]:5514" in said["18"]
+    assert "id store.copy: names that begin with store. belong to the store itself" in said["17"]
     assert not any("report" in problem for problem in problems)
     assert "soc config check" in done.stderr
 
