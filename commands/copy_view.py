@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,27 +11,22 @@ from commands.common import OPTIONS, bar, emit, say, show
 from domain.i18n import t
 
 if TYPE_CHECKING:
-    from jobs.runtime import Runtime
     from jobs.store_compare import Comparison
-    from jobs.store_copy import Copied, Ends
+    from jobs.store_copy import Copied, Tick
 
 SHOWN = 50
 """Differences in the table; all are in JSON."""
 
 
-def run(runtime: Runtime, ends: Ends, action: str, *, only_compare: bool, quick: bool) -> None:
+def run(work: Callable[[Tick], Copied], *, only_compare: bool) -> None:
     """Copy (or only compare), show, leave with 1 when something differs."""
-    from jobs import store_copy as jobs
-
     with bar(t("store.copying"), 1.0) as tick:
-
-        def share(done: int, total: int) -> None:
-            tick(done / total if total else 1.0)
-
-        done = jobs.check(runtime, ends, share) if only_compare else jobs.copy(runtime, ends, action=action, quick=quick, tick=share)
+        done = work(lambda n, total: tick(n / total if total else 1.0))
     if not only_compare:
         ends_of = {"source": done.source, "target": done.target}
         say(t("store.copied", events=done.events, records=done.records, dead=done.dead, seconds=done.seconds, **ends_of))
+        if done.files and done.files.files:
+            say(t("store.copied_files", n=done.files.copied, files=done.files.files))
         if done.again:
             say(t("store.copied_again", n=done.again))
     if OPTIONS.json:
@@ -66,7 +62,8 @@ def _plain(done: Copied) -> dict[str, object]:
     found = done.comparison
     return {
         "source": done.source, "target": done.target, "events": done.events, "records": done.records, "dead_letters": done.dead,
-        "scanned_again": done.again, "head": done.head, "seconds": done.seconds, "compare": None if found is None else {
+        "files": done.files.copied if done.files else None, "scanned_again": done.again, "head": done.head, "seconds": done.seconds,
+        "compare": None if found is None else {
             "same": found.same, "seconds": done.compare_seconds, "events": found.events, "events_hash": found.events_hash,
             "records": found.records, "records_hash": found.records_hash, "state_hash": found.state_hash or None, "kept": found.kept,
             "days": [{"partition": c.partition, "day": c.day, "events": c.events, "hash": c.hash} for c in found.days],

@@ -110,9 +110,11 @@ def copy(
 ) -> None:
     """Everything of one store into another."""
     from commands.copy_view import run
-    from jobs.store_copy import Ends
+    from jobs.store_copy import Ends, Order
+    from jobs.store_copy import copy as job
 
-    run(runtime(), Ends(source, target, source_config, target_config), "store.copy", only_compare=verify, quick=quick)
+    ends, order = Ends(source, target, source_config, target_config), Order(only_compare=verify, quick=quick)
+    run(lambda tick: job(runtime(), ends, order, tick), only_compare=verify)
 
 
 @app.command(help=t("store.backup_help"))
@@ -123,9 +125,9 @@ def backup(
 ) -> None:
     """The store into an embedded store in a folder."""
     from commands.copy_view import run
-    from jobs.store_copy import Ends
+    from jobs.store_copy import backup as job
 
-    run(runtime(), Ends(target=f"file:{folder}"), "store.backup", only_compare=verify, quick=quick)
+    run(lambda tick: job(runtime(), folder, only_compare=verify, quick=quick, tick=tick), only_compare=verify)
 
 
 @app.command(help=t("store.restore_help"))
@@ -136,9 +138,9 @@ def restore(
 ) -> None:
     """A backup into the configured store, which must be empty."""
     from commands.copy_view import run
-    from jobs.store_copy import Ends
+    from jobs.store_copy import restore as job
 
-    run(runtime(), Ends(source=f"file:{folder}"), "store.restore", only_compare=verify, quick=quick)
+    run(lambda tick: job(runtime(), folder, only_compare=verify, quick=quick, tick=tick), only_compare=verify)
 
 
 @app.command(help=t("dashboards.publish_help"))

@@ -61,11 +61,15 @@ def _cron_fault(cron: str) -> str:
 
 def _source(config: Config, source: Source) -> Iterator[tuple[str, str]]:
     """(key, problem) of one source."""
+    from store.base import RESERVED  # pyarrow is heavy
+
     kinds = list(SOURCES)
     if source.type and source.type not in kinds:
         yield "type", f"type {source.type}: {' | '.join(kinds)}"
     if source.parser != "auto" and source.parser not in PARSERS:
         yield "parser", f"parser {source.parser}: auto | {' | '.join(PARSERS)}"
+    if source.id.startswith(RESERVED):
+        yield "id", f"id {source.id}: names that begin with {RESERVED} belong to the store itself"
     if source.type == "syslog":
         yield from _listen(source.listen)
     elif source.type == "opensearch":

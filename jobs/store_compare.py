@@ -23,7 +23,7 @@ class Difference:
     """One thing that is not the same."""
 
     what: str
-    """events, records, ledger, dead, checkpoints, holds, cursor, unfinished."""
+    """events, records, ledger, dead, checkpoints, holds, cursor, files, unfinished."""
     where: str
     """Partition and day, log source, name."""
     source: str

@@ -19,9 +19,10 @@ from domain.errors import StoreError, UsageError
 from jobs import audit
 from jobs.config import load
 from jobs.runtime import Runtime
-from jobs.store_compare import Comparison, compare
+from jobs.store_compare import Comparison, Difference, compare
 from jobs.store_copy_events import SOURCE, EventCopy, Mark, marks
 from jobs.store_copy_state import Snapshot, copy_cursors, copy_holds, copy_letters, copy_records, settle, snapshot
+from jobs.store_files import Mirrored, differing, mirror
 from store.base import RESERVED, Delivery, Store
 
 Tick = Callable[[int, int], None]
@@ -40,6 +41,19 @@ class Ends:
     target_config: str = ""
 
 
+@dataclass(frozen=True)
+class Order:
+    """What to do."""
+
+    action: str = "store.copy"
+    """As the audit log says it."""
+    only_compare: bool = False
+    quick: bool = False
+    """Do not compare at the end."""
+    beside: tuple[Path, Path] | None = None
+    """State folders of source and target whose files go along."""
+
+
 @dataclass
 class Copied:
     """What one copy brought, and what comparing found."""
@@ -56,17 +70,39 @@ class Copied:
     seconds: float = 0.0
     compare_seconds: float = 0.0
     comparison: Comparison | None = None
+    files: Mirrored | None = None
+    """Evidence and rule packs beside the store; None where they do not go along."""
 
 
-def copy(runtime: Runtime, ends: Ends, *, action: str = "store.copy", quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
-    """Bring the target up to the source, then compare both (unless `quick`). StoreError when the target holds anything else."""
-    source, target = _open(runtime, ends)
-    note = audit.Entry(0, runtime.clock.now(), runtime.actor, action, target.url)
-    return copy_stores(source, target, note, quick=quick, tick=tick)
+def copy(runtime: Runtime, ends: Ends, order: Order = Order(), tick: Tick = lambda *_: None) -> Copied:
+    """Bring the target up to the source, then compare both. StoreError when the target holds anything else."""
+    source, target = _open(runtime, ends, made=not order.only_compare)
+    if order.only_compare:
+        out = check_stores(source, target, tick)
+    else:
+        note = audit.Entry(0, runtime.clock.now(), runtime.actor, order.action, target.url)
+        out = copy_stores(source, target, note, quick=order.quick, tick=tick)
+    if order.beside:
+        out.files = Mirrored() if order.only_compare else mirror(*order.beside)
+        if out.comparison:
+            out.comparison.differences += [Difference("files", name, "", "") for name in differing(*order.beside)]
+    return out
+
+
+def backup(runtime: Runtime, folder: str, *, only_compare: bool = False, quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
+    """The configured store, its evidence and rule packs, into a folder that is an embedded store then."""
+    order = Order("store.backup", only_compare, quick, (runtime.state_dir, Path(folder).resolve()))
+    return copy(runtime, Ends(target=f"file:{folder}"), order, tick)
+
+
+def restore(runtime: Runtime, folder: str, *, only_compare: bool = False, quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
+    """A backup into the configured store, which must be empty."""
+    order = Order("store.restore", only_compare, quick, (Path(folder).resolve(), runtime.state_dir))
+    return copy(runtime, Ends(source=f"file:{folder}"), order, tick)
 
 
 def copy_stores(source: Store, target: Store, note: audit.Entry, *, quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
-    """The same with open stores. `note` goes into the audit log of the source first, so that the copy has it too."""
+    """The same with open stores: `note` goes into the audit log of the source first, so that the copy has it too."""
     began = time.monotonic()
     out = Copied(source.url, target.url)
     mark = _mark(source, target, note.at)
@@ -81,13 +117,8 @@ def copy_stores(source: Store, target: Store, note: audit.Entry, *, quick: bool 
     return out
 
 
-def check(runtime: Runtime, ends: Ends, tick: Tick = lambda *_: None) -> Copied:
-    """Only compare: as far as the copy goes where the target is one, else everything. Changes nothing."""
-    return check_stores(*_open(runtime, ends, made=False), tick)
-
-
 def check_stores(source: Store, target: Store, tick: Tick = lambda *_: None) -> Copied:
-    """The same with open stores."""
+    """Only compare: as far as the copy goes where the target is one, else everything. Changes nothing."""
     began = time.monotonic()
     mark = next((m for m in marks(target.events) if m.origin == source.coordination.state(_IDENTITY).get("id")), None)
     snap = snapshot(source)

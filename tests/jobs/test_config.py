@@ -125,7 +125,7 @@ def test_check_looks_at_the_values_too(tmp_path: Path, soc_here: Soc) -> None:
     assert 'scan = "61 * * * *"' in said["5"]
     assert "parser nginxx: auto | " in said["11"]
     assert "listen udp://5514: udp://[::]:5514 | tcp://[::]:5514" in said["18"]
-    assert "id store.copy: names that begin with store. belong to the store itself" in said["17"]
+    assert "id store.copy: names that begin with store. belong to the store itself" in said["16"]
     assert not any("report" in problem for problem in problems)
     assert "soc config check" in done.stderr
 

@@ -313,14 +313,23 @@ def test_backup_and_restore_on_the_command_line(soc_here, tmp_path):
     store = open_store(f"file:{tmp_path / 'data'}")
     fill(store)
     store.close()
+    proof = tmp_path / "data" / "evidence" / "SC-1" / "log.json"
+    proof.parent.mkdir(parents=True)
+    proof.write_bytes(b"proof")
     made = soc_here("store", "backup", "safe", "--data", "data", "--json")
     assert made.returncode == 0, made.stderr
     assert '"events":282' in made.stdout
     assert "Source and target hold the same" in made.stderr
+    assert "1 of 1 files of evidence and rule packs copied" in made.stderr
     assert soc_here("store", "verify", "--data", "safe").returncode == 0
     back = soc_here("store", "restore", "safe", "--data", "fresh")
     assert back.returncode == 0, back.stderr
+    assert (tmp_path / "fresh" / "evidence" / "SC-1" / "log.json").read_bytes() == b"proof"
     assert soc_here("store", "restore", "safe", "--data", "fresh", "--verify").returncode == 0
+    (tmp_path / "fresh" / "evidence" / "SC-1" / "log.json").write_bytes(b"prooF")
+    changed = soc_here("store", "restore", "safe", "--data", "fresh", "--verify")
+    assert changed.returncode == 1
+    assert "evidence/SC-1/log.json" in changed.stdout
     assert "store.copy" not in soc_here("collect", "status", "--data", "fresh").stdout
     assert soc_here("search", "*", "--data", "fresh", "--json").stdout.count("\n") == soc_here(
         "search", "*", "--data", "data", "--json"
