@@ -97,7 +97,7 @@ def _windows(where: WindowsMap, flat: Mapping[str, object], value: Mapping[str, 
         inner = {attribute: header[name] for attribute, name in attributes.items() if name in header}
         if inner:
             system[element] = {"#attributes": inner}
-    event = {"Event": {"System": system, "EventData": dict(_data(where, flat, value, str(header["Channel"])))}}
+    event = {"Event": {"System": system, "EventData": _data(where, flat, value, str(header["Channel"]))}}
     message = str(header.get("message", ""))
     if where.escaped and len(message) > 1 and message[0] == message[-1] == '"':
         message = message[1:-1]
@@ -112,9 +112,9 @@ _ATTRIBUTES: Final = {
 }  # fmt: skip
 
 
-def _data(where: WindowsMap, flat: Mapping[str, object], value: Mapping[str, Any], channel: str) -> list[tuple[str, object]]:
+def _data(where: WindowsMap, flat: Mapping[str, object], value: Mapping[str, Any], channel: str) -> dict[str, object]:
     """The event's own fields; the objects that they stand in (eventdata, logFileCleared) have no part in their names."""
-    out: list[tuple[str, object]] = []
+    out: dict[str, object] = {}
     header = f"{where.system}." if where.system.startswith(f"{where.data}.") else "\0"
     for path, inner in flat.items():
         if not path.startswith(f"{where.data}.") or path.startswith(header):
@@ -122,9 +122,13 @@ def _data(where: WindowsMap, flat: Mapping[str, object], value: Mapping[str, Any
         name = path.removeprefix(f"{where.data}.")
         if where.escaped:
             name = name.partition(".")[2]
-        if name and name != "data":
-            out.append((where.name(name, channel), _plain(where, inner)))
-    return out + [(str(k), v) for k, v in _listed(value, where.data)]
+        if name and (where.escaped or name != "data"):
+            out[where.name(name, channel)] = _plain(where, inner)
+    listed = _listed(value, where.data)
+    out |= {name: inner for name, inner in listed if name}
+    if unnamed := [inner for name, inner in listed if not name]:
+        out["Data"] = {"#text": unnamed}
+    return out
 
 
 def _listed(value: Mapping[str, Any], path: str) -> list[tuple[str, object]]:

@@ -41,6 +41,8 @@ _SHIPPER: Final = frozenset({
 _NUMBERS: Final = frozenset({"winlog.process.pid", "winlog.process.thread.id"})
 _GUID: Final = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
 _TIMES: Final = "time.utc", "time.local"
+_PARAM: Final = re.compile(r"param\d+|Binary")
+"""What Winlogbeat calls values without a name; rules ask for them as `Data`."""
 
 
 class Windows:
@@ -209,6 +211,8 @@ def _read_beat(event: Mapping[str, Any], row: int, cells: Cells) -> None:
     for key, value in winlog.items():
         if key in ("event_data", "user_data") and isinstance(value, dict):
             _put_data(cells, row, value)
+            if "param1" in value and all(map(_PARAM.fullmatch, value)):
+                _put(cells, f"{DATA}Data", row, [value[f"param{n}"] for n in range(1, len(value) + 1) if f"param{n}" in value])
         elif isinstance(value, dict):
             for inner, deep in _leaves(f"winlog.{key}", value):
                 _put(cells, inner, row, deep)
