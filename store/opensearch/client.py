@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,27 +16,27 @@ from urllib.parse import unquote, urlsplit
 
 import opensearchpy
 import orjson
-from opensearchpy.exceptions import AuthenticationException, ConnectionTimeout, SSLError, TransportError
+from opensearchpy.exceptions import AuthenticationException, ConnectionTimeout, SerializationError, SSLError, TransportError
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.serializer import Serializer
 
 from domain.errors import ConfigError, StoreError
+from domain.text import one_line
+from store.opensearch import answers
 
 FIRST_PATIENCE: Final = 5.0
 """Seconds that a cluster never heard of is tried."""
 PATIENCE: Final = 60.0
 """Seconds that a cluster which answered before is waited for: a node dies, a primary moves, a queue is full."""
-TIMEOUT: Final = 60
-"""Seconds for one request."""
+FIRST_TIMEOUT: Final = 15.0
+"""Seconds for one request at first: a node that hangs is found out then, and another one asked."""
+TIMEOUT: Final = 60.0
+"""Seconds for one request at most, when it is asked again."""
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 _PORT: Final = 9200
 _WANTED: Final = "store.url names an OpenSearch 2.x or 3.x cluster"
-_TOLD: Final = {
-    "refused": "connection refused",
-    "resolve": "unknown host name",
-    "reset": "connection reset",
-    "unreachable": "no route to the host",
-}
+_FOR_GOOD: Final = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|wrong version|record layer|match|ALERT|alert")
+"""TLS failures that do not pass by themselves."""
 
 logging.getLogger("opensearch").setLevel(logging.CRITICAL)  # its lines hold addresses; we say what failed ourselves
 
@@ -57,6 +59,10 @@ class Lacking(Refused):
         super().__init__(403, "security_exception", reason, where)
         self.what = f"{f'user {user}' if user else 'this access'} may not do that: {reason}"
         self.hint = "docs/opensearch.md, Roles: give the user the role that holds this privilege"
+
+
+class TooLarge(Refused):
+    """The request was too large for what stands between us and the cluster, or for the cluster."""
 
 
 class _Json(Serializer):
@@ -189,83 +195,87 @@ class Cluster:
 
     def _greet(self) -> None:
         """First contact: whether anybody is there, and whether it is OpenSearch."""
-        try:
-            about = self._patiently("GET", "/", None, None, FIRST_PATIENCE)
-        except Lacking:
-            about = {"version": {"distribution": "opensearch"}}  # a narrow role may not ask; what it may do, it may
-        version = about.get("version", {}) if isinstance(about, dict) else {}
-        if version.get("distribution") != "opensearch":
-            is_a = f"Elasticsearch {version.get('number')}" if version.get("number") else "no OpenSearch"
-            raise StoreError(
-                f"something answers here, but it is {is_a}", where=self.where, hint="store.url names an OpenSearch 2.x or 3.x cluster"
-            )
+        with suppress(Lacking):  # a narrow role may not ask; what it may do, it may
+            answers.about(self._patiently("GET", "/", None, None, FIRST_PATIENCE), self.where)
         self._known = True
 
     def _patiently(self, method: str, path: str, body: object, params: Mapping[str, Any] | None, patience: float) -> Any:
-        end, pause = time.monotonic() + patience, 0.05
+        """Every node is tried once at least; one that hangs costs FIRST_TIMEOUT, then the next ones are asked."""
+        end, pause, limit = time.monotonic() + patience, 0.05, min(FIRST_TIMEOUT, max(patience, FIRST_PATIENCE))
+        tried = 0
         while True:
+            tried += 1
             try:
-                return self._open().perform_request(method, path, params=dict(params or {}), body=body, headers=_headers(body))
-            except TransportError as error:
-                said = self._explained(error)
-                if said is not None:
+                answer = self._open().perform_request(
+                    method, path, params=dict(params or {}), body=body, headers=_headers(body), timeout=limit
+                )
+                if answers.genuine(method, path, answer):
+                    return answer
+                error = TransportError(200, "strange", answer)
+            except SerializationError as strange:
+                error = TransportError(200, "strange", str(strange))
+            except TransportError as failed:
+                error = failed
+                if (said := self._explained(failed)) is not None:
                     raise said from None
-                if time.monotonic() + pause > end:
-                    raise self._given_up(error, patience) from None
+            if tried >= len(self.access.hosts) and time.monotonic() + pause > end:
+                raise self._given_up(error, time.monotonic() - end + patience)
             time.sleep(pause * (0.5 + random.random()))  # noqa: S311  spreads retries, guards nothing
             pause = min(pause * 2, 2.0)
+            limit = min(2 * limit, max(FIRST_TIMEOUT, end - time.monotonic()), TIMEOUT)
 
     def _explained(self, error: TransportError) -> StoreError | None:
         """What to tell; None when it may pass by itself."""
-        if isinstance(error, SSLError):
-            return self._untrusted(error)
-        if isinstance(error, Unreachable) or error.status_code in _AGAIN:
+        if isinstance(error, SSLError) and _FOR_GOOD.search(str(error.info)):
+            return answers.untrusted(error, self.where)
+        if isinstance(error, Unreachable) or (error.status_code == 404 and not answers.absent(error)):
             return None
+        kind, reason = answers.reason(error)
+        if kind == "cluster_block_exception" and error.status_code in (403, 429):
+            return answers.blocked(reason, self.where)
+        return None if error.status_code in _AGAIN else self._refused(error, kind, reason)
+
+    def _refused(self, error: TransportError, kind: str, reason: str) -> StoreError:
         if isinstance(error, AuthenticationException) or error.status_code == 401:
-            who = f"user {self.access.user}" if self.access.user else "nobody" if not self.access.api_key else "this API key"
-            return StoreError(
-                f"the cluster does not know {who} with this password", where=self.where,
-                hint="[store] user and password (${ENV} or file:PATH), api_key, or client_cert and client_key",
-            )  # fmt: skip
-        kind, reason = _reason(error)
+            return self._unknown()
         if error.status_code == 403 and kind == "security_exception":
             return Lacking(reason, self.access.user, self.where)
+        if error.status_code == 413:
+            return TooLarge(413, "too_large", "the request is larger than the cluster, or what stands before it, lets through", self.where)
         if not isinstance(error.info, dict):
-            return StoreError(
-                "something answers here, but it is no OpenSearch", where=self.where, hint="store.url names an OpenSearch 2.x or 3.x cluster"
-            )
+            return StoreError("something answers here, but it is no OpenSearch", where=self.where, hint=_WANTED)
         return Refused(int(error.status_code), kind, reason, self.where, error.info)
 
-    def _untrusted(self, error: TransportError) -> StoreError:
-        text = str(error.info or error)
-        if "expired" in text:
-            what, hint = "the server's certificate has expired", "renew it on the cluster"
-        elif "mismatch" in text or "doesn't match" in text:
-            what, hint = "the server's certificate is for another name", "use the name that stands in the certificate in store.url"
-        elif "WRONG_VERSION" in text or "wrong version" in text or "record layer" in text:
-            what, hint = "the server does not speak TLS here", "store.url: http:// instead of https://, or switch TLS on"
-        elif "self-signed" in text or "self signed" in text or "unable to get local issuer" in text:
-            what, hint = "the server's certificate is signed by nobody we trust", '[store] ca = "PATH of the authority\'s PEM file"'
+    def _unknown(self) -> StoreError:
+        how = self.access
+        if how.api_key:
+            what = "the cluster does not accept this API key"
+        elif how.user:
+            what = f"the cluster does not know user {how.user} with this password"
         else:
-            what, hint = f"no safe connection: {text.splitlines()[0][:200]}", "docs/opensearch.md, TLS"
+            what = "the cluster does not accept this client certificate" if how.client_cert else "the cluster wants to know who asks"
+        hint = "[store] user and password (${ENV} or file:PATH), api_key, or client_cert and client_key"
         return StoreError(what, where=self.where, hint=hint)
 
-    def _given_up(self, error: TransportError, patience: float) -> StoreError:
+    def _given_up(self, error: TransportError, waited: float) -> StoreError:
         if isinstance(error, ConnectionTimeout):
-            what = f"the cluster did not answer within {TIMEOUT} s"
+            what = f"the cluster did not answer within {waited:.0f} s"
         elif isinstance(error, Unreachable):
-            what = f"the cluster cannot be reached: {_innermost(error)}"
+            what = f"the cluster cannot be reached: {answers.innermost(error)}"
+        elif error.status_code in (200, 404):
+            said = one_line(str(error.info), 120)
+            return StoreError(f"what answers here is no OpenSearch, or not all of it: {said}", where=self.where, hint=_WANTED)
         else:
-            kind, reason = _reason(error)
-            what = f"the cluster is too busy or has lost nodes ({error.status_code} {kind}): {reason}; tried for {patience:.0f} s"
+            kind, reason = answers.reason(error)
+            what = f"the cluster is too busy or has lost nodes ({error.status_code} {kind}): {reason}; tried for {waited:.0f} s"
         return StoreError(what, where=self.where, hint="what was not stored is read again; is the cluster up? soc doctor")
 
     def _open(self) -> Any:
         if self._transport is None:
             self._transport = opensearchpy.Transport(
                 [_host(h) for h in self.access.hosts], serializer=_Json(), serializers={"application/json": _Json(), "text/plain": _Json()},
-                max_retries=max(1, len(self.access.hosts) - 1), retry_on_timeout=False, timeout=TIMEOUT, pool_maxsize=4,
-                dead_timeout=1, timeout_cutoff=0, randomize_hosts=False, **self._credentials(),
+                max_retries=0, retry_on_timeout=True, timeout=TIMEOUT, pool_maxsize=4,
+                dead_timeout=5, timeout_cutoff=4, randomize_hosts=False, **self._credentials(),
             )  # fmt: skip
         return self._transport
 
@@ -307,32 +317,6 @@ def _host(url: str) -> dict[str, Any]:
 
 def _headers(body: object) -> dict[str, str]:
     return {"content-type": "application/x-ndjson" if isinstance(body, bytes) else "application/json"}
-
-
-def _reason(error: TransportError) -> tuple[str, str]:
-    """(type, reason) of an answer."""
-    info = error.info if isinstance(error.info, dict) else {}
-    told = info.get("error")
-    if not isinstance(told, dict):
-        return str(error.error or "error"), str(told or error.info or "")[:300]
-    kind, reason, cause = str(told.get("type") or "error"), str(told.get("reason") or ""), told
-    while isinstance(cause.get("caused_by"), dict):
-        cause = cause["caused_by"]
-    inner = str(cause.get("reason") or "")
-    return kind, (f"{reason}: {inner}" if inner and inner not in reason else reason)[:500]
-
-
-def _innermost(error: BaseException) -> str:
-    text = str(getattr(error, "info", None) or error)
-    for known, said in (
-        ("refused", "connection refused"),
-        ("resolve", "unknown host name"),
-        ("reset", "connection reset"),
-        ("unreachable", "no route to the host"),
-    ):
-        if known in text.lower():
-            return said
-    return text.splitlines()[0][:160] if text else type(error).__name__
 
 
 def _bare(text: str) -> str:
