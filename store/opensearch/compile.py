@@ -114,7 +114,13 @@ def _wildcards(name: str, patterns: Sequence[str]) -> Dsl | None:
     """`*` and `?` are wild, a backslash makes the next character plain. None when there are too many or too long ones."""
     if len(patterns) > _CLAUSES or any(len(p) > 1000 for p in patterns):
         return None
-    return some([{"exists": {"field": name}} if set(p) == {"*"} else {"wildcard": {name: {"value": p}}} for p in patterns])
+    return some([_wildcard(name, p) for p in patterns])
+
+
+def _wildcard(name: str, pattern: str) -> Dsl:
+    if not pattern:
+        return {"term": {name: ""}}
+    return {"exists": {"field": name}} if set(pattern) == {"*"} else {"wildcard": {name: {"value": pattern}}}
 
 
 def _plain(text: str) -> str:
