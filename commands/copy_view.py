@@ -27,6 +27,8 @@ def run(work: Callable[[Tick], Copied], *, only_compare: bool) -> None:
         say(t("store.copied", events=done.events, records=done.records, dead=done.dead, seconds=done.seconds, **ends_of))
         if done.files and done.files.files:
             say(t("store.copied_files", n=done.files.copied, files=done.files.files))
+        if done.removed:
+            say(t("store.copy_removed", n=done.removed))
         if done.again:
             say(t("store.copied_again", n=done.again))
     if OPTIONS.json:
@@ -62,7 +64,8 @@ def _plain(done: Copied) -> dict[str, object]:
     found = done.comparison
     return {
         "source": done.source, "target": done.target, "events": done.events, "records": done.records, "dead_letters": done.dead,
-        "files": done.files.copied if done.files else None, "scanned_again": done.again, "head": done.head, "seconds": done.seconds,
+        "files": done.files.copied if done.files else None, "removed": done.removed, "scanned_again": done.again, "head": done.head,
+        "seconds": done.seconds,
         "compare": None if found is None else {
             "same": found.same, "seconds": done.compare_seconds, "events": found.events, "events_hash": found.events_hash,
             "records": found.records, "records_hash": found.records_hash, "state_hash": found.state_hash or None, "kept": found.kept,

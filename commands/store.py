@@ -122,12 +122,15 @@ def backup(
     folder: Annotated[str, typer.Argument(metavar="DIR", help=t("store.backup_dir"))],
     verify: Annotated[bool, typer.Option("--verify", help=t("store.copy_verify"))] = False,
     quick: Annotated[bool, typer.Option("--quick", help=t("store.copy_quick"))] = False,
+    before: Annotated[str, typer.Option(help=t("store.backup_before"))] = "",
 ) -> None:
     """The store into an embedded store in a folder."""
     from commands.copy_view import run
+    from jobs.store_copy import Order
     from jobs.store_copy import backup as job
 
-    run(lambda tick: job(runtime(), folder, only_compare=verify, quick=quick, tick=tick), only_compare=verify)
+    order = Order(only_compare=verify, quick=quick, before=jobs.cut(before, clock().now()) if before else None)
+    run(lambda tick: job(runtime(), folder, order, tick), only_compare=verify)
 
 
 @app.command(help=t("store.restore_help"))
@@ -138,9 +141,10 @@ def restore(
 ) -> None:
     """A backup into the configured store, which must be empty."""
     from commands.copy_view import run
+    from jobs.store_copy import Order
     from jobs.store_copy import restore as job
 
-    run(lambda tick: job(runtime(), folder, only_compare=verify, quick=quick, tick=tick), only_compare=verify)
+    run(lambda tick: job(runtime(), folder, Order(only_compare=verify, quick=quick), tick), only_compare=verify)
 
 
 @app.command(help=t("dashboards.publish_help"))

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -52,6 +52,8 @@ class Order:
     """Do not compare at the end."""
     beside: tuple[Path, Path] | None = None
     """State folders of source and target whose files go along."""
+    before: date | None = None
+    """Remove the events of whole days before this from the target."""
 
 
 @dataclass
@@ -65,6 +67,8 @@ class Copied:
     dead: int = 0
     again: int = 0
     """Events behind a cursor that had no exact place in the target: scans of the target look at them once more."""
+    removed: int = 0
+    """Old events removed from the target, because it was asked for."""
     head: int = 0
     """Ingest sequence of the source up to which it was copied."""
     seconds: float = 0.0
@@ -81,7 +85,7 @@ def copy(runtime: Runtime, ends: Ends, order: Order = Order(), tick: Tick = lamb
         out = check_stores(source, target, tick)
     else:
         note = audit.Entry(0, runtime.clock.now(), runtime.actor, order.action, target.url)
-        out = copy_stores(source, target, note, quick=order.quick, tick=tick)
+        out = copy_stores(source, target, note, order, tick)
     if order.beside:
         out.files = Mirrored() if order.only_compare else mirror(*order.beside)
         if out.comparison:
@@ -89,27 +93,29 @@ def copy(runtime: Runtime, ends: Ends, order: Order = Order(), tick: Tick = lamb
     return out
 
 
-def backup(runtime: Runtime, folder: str, *, only_compare: bool = False, quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
+def backup(runtime: Runtime, folder: str, order: Order = Order(), tick: Tick = lambda *_: None) -> Copied:
     """The configured store, its evidence and rule packs, into a folder that is an embedded store then."""
-    order = Order("store.backup", only_compare, quick, (runtime.state_dir, Path(folder).resolve()))
+    order = replace(order, action="store.backup", beside=(runtime.state_dir, Path(folder).resolve()))
     return copy(runtime, Ends(target=f"file:{folder}"), order, tick)
 
 
-def restore(runtime: Runtime, folder: str, *, only_compare: bool = False, quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
+def restore(runtime: Runtime, folder: str, order: Order = Order(), tick: Tick = lambda *_: None) -> Copied:
     """A backup into the configured store, which must be empty."""
-    order = Order("store.restore", only_compare, quick, (Path(folder).resolve(), runtime.state_dir))
+    order = replace(order, action="store.restore", beside=(Path(folder).resolve(), runtime.state_dir))
     return copy(runtime, Ends(source=f"file:{folder}"), order, tick)
 
 
-def copy_stores(source: Store, target: Store, note: audit.Entry, *, quick: bool = False, tick: Tick = lambda *_: None) -> Copied:
+def copy_stores(source: Store, target: Store, note: audit.Entry, order: Order = Order(), tick: Tick = lambda *_: None) -> Copied:
     """The same with open stores: `note` goes into the audit log of the source first, so that the copy has it too."""
     began = time.monotonic()
     out = Copied(source.url, target.url)
     mark = _mark(source, target, note.at)
     audit.note(source.records, replace(note, detail={"events": source.events.head() - mark.after}))
     snap, mark = _bring((source, target), mark, note.at, out, tick)
+    if order.before:
+        out.removed = target.events.retain(order.before).rows
     out.head, out.seconds = snap.head, round(time.monotonic() - began, 3)
-    if not quick:
+    if not order.quick:
         began = time.monotonic()
         total = 2 * mark.at
         out.comparison = compare(source, target, snap, mark, lambda n: tick(n, total))

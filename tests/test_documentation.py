@@ -136,7 +136,8 @@ def test_the_backup_of_the_manual_is_a_whole_store(tmp_path: Path, soc: Soc) -> 
         ["bash", "-eu", "-c", block], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(soc("collect", "status", "--data", "backup", "--json").stdout)["total"]["stored"] == 125
+    for folder in ("backup", "restored"):
+        assert json.loads(soc("collect", "status", "--data", folder, "--json").stdout)["total"]["stored"] == 125
 
 
 def test_exit_codes_are_documented() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -156,6 +157,18 @@ def test_what_retention_removed_before_and_after(tmp_store, target):
     assert list(target.events.verify()) == []
 
 
+def test_a_backup_forgets_what_the_store_has_forgotten(tmp_store, other):
+    fill(tmp_store)
+    copy_stores(tmp_store, other, NOTE)
+    tmp_store.events.release("SC-1")
+    tmp_store.events.retain(date(2026, 11, 24))
+    done = copy_stores(tmp_store, other, NOTE, store_copy.Order(before=date(2026, 11, 24)))
+    assert done.removed == 35
+    assert done.comparison.kept == {}
+    assert_same(done, tmp_store, other)
+    assert_same(copy_stores(tmp_store, other, NOTE), tmp_store, other)
+
+
 @pytest.mark.parametrize(("rows", "step"), [(1, 1000), (50, 30), (50, 70)])
 def test_deliveries_and_phases_of_any_size(tmp_store, other, monkeypatch, rows, step):
     monkeypatch.setattr(store_copy_events, "ROWS", rows)
@@ -183,19 +196,32 @@ def test_a_cursor_that_moves_within_what_was_copied(tmp_store, other):
 
 
 KILLED = """
+import json, sys
+from collectors import faults
 from jobs import audit, store_copy_events
-from jobs.store_copy import copy_stores
+from jobs.store_copy import Order, copy_stores
 from store import open_store
+from store.opensearch import client
 from tests.store.events import T0
+call = client.Cluster.call
+def dying(*args, **more):
+    faults.point("call")
+    return call(*args, **more)
+client.Cluster.call = dying
 store_copy_events.ROWS, store_copy_events.STEP = 30, 90
-a, b = open_store("file:{a}"), open_store("file:{b}")
-copy_stores(a, b, audit.Entry(0, T0, "admin", "store.copy", "there"), quick=True)
+a, b = (open_store(url, options) for url, options in json.loads(sys.argv[1]))
+copy_stores(a, b, audit.Entry(0, T0, "admin", "store.copy", "there"), Order(quick=True))
 """
 
 
-def killed(a, b, fault):
-    script = KILLED.format(a=a, b=b)
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "SOC_FAULT": fault}, check=False).returncode
+def killed(source, target, fault):
+    """Exit code of a copy in a process of its own that meets a fault. Stores as (URL, options)."""
+    words = [sys.executable, "-c", KILLED, json.dumps([source, target])]
+    return subprocess.run(words, cwd=ROOT, env={**os.environ, "SOC_FAULT": fault}, check=False).returncode
+
+
+def folders(tmp_path):
+    return (f"file:{tmp_path / 'store'}", {}), (f"file:{tmp_path / 'other'}", {})
 
 
 @pytest.mark.parametrize(
@@ -209,7 +235,7 @@ def killed(a, b, fault):
 )
 def test_killed_anywhere_and_run_again(tmp_store, other, tmp_path, faults):
     fill(tmp_store)
-    codes = [killed(tmp_path / "store", tmp_path / "other", fault) for fault in faults]
+    codes = [killed(*folders(tmp_path), fault) for fault in faults]
     assert codes == [-signal.SIGKILL] * len(faults)
     tmp_store.events.compact(T0 + 30 * DAY)
     done = copy_stores(tmp_store, other, NOTE)
@@ -217,11 +243,27 @@ def test_killed_anywhere_and_run_again(tmp_store, other, tmp_path, faults):
     assert done.events < 282
 
 
+@pytest.mark.parametrize("into", [True, False], ids=["into", "out of"])
+def test_killed_between_any_two_requests_to_a_cluster(tmp_store, other, cluster_store, opensearch_url, index_prefix, tmp_path, into):
+    cluster = opensearch_url, {"index_prefix": index_prefix}
+    if into:
+        ends, source, target = (folders(tmp_path)[0], cluster), tmp_store, cluster_store
+        fill(source)
+    else:
+        ends, source, target = (cluster, folders(tmp_path)[1]), cluster_store, other
+        fill(tmp_store)
+        copy_stores(tmp_store, cluster_store, NOTE)
+    codes = [killed(*ends, f"call:{number}") for number in (12, 19, 26, 33, 40, 30)]
+    assert codes[:3] == [-signal.SIGKILL] * 3
+    done = copy_stores(source, target, NOTE)
+    assert_same(done, source, target)
+
+
 def test_a_cursor_that_moves_while_a_phase_is_broken_off(tmp_store, other, tmp_path):
     """The phase keeps its end: nothing is doubled, and nothing that waits for a scan is passed over."""
     tmp_store.events.append(delivery(events(0, 50)))
     tmp_store.events.append(delivery(events(50, 30), parser="sshd"))
-    assert killed(tmp_path / "store", tmp_path / "other", "copied") == -signal.SIGKILL
+    assert killed(*folders(tmp_path), "copied") == -signal.SIGKILL
     tmp_store.coordination.commit_scan("sigma", 0, 20, [], T0, {})
     done = copy_stores(tmp_store, other, NOTE)
     assert all_numbers(other) == list(range(80))
