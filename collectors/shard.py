@@ -11,7 +11,7 @@ from collectors.parsers._json import paired
 from collectors.sequence import Anchor, Document, Progress
 from domain.errors import SourceError
 
-SIZE: Final = 2_000
+SIZE: Final = 500
 """Documents of the first page."""
 _MOST: Final = 5_000
 _LEAST: Final = 50

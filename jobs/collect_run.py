@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -18,6 +19,8 @@ from jobs.runtime import Runtime
 
 POLL: Final = 1.0
 """Seconds between looks when nothing is new."""
+ASK: Final = 10.0
+"""Seconds between looks at a cluster of others: each is a question for every shard."""
 TURN: Final = 4
 """Deliveries of one source before the next has its turn."""
 PATIENCE: Final = 5.0
@@ -35,11 +38,11 @@ def run(runtime: Runtime, stop: threading.Event, tell: Tell) -> None:
         tell("bound", {"window": WINDOW, "block": BLOCK, "milliseconds": round(PAUSE * 1000)})
     leases = Leases(runtime)
     try:
-        teller = _Teller(tell)
+        teller, due = _Teller(tell), Due()
         while not stop.is_set():
             for source, event, text in receivers.said() if receivers else ():
                 teller.say(source, event, {"source": source, "text": text})
-            moved = _round(runtime, sources, leases, teller, stop)
+            moved = _round(runtime, [s for s in sources if due(s, time.monotonic())], leases, teller, stop)
             stop.wait(0 if moved else POLL)
         if receivers is not None:
             receivers.stop()
@@ -49,6 +52,22 @@ def run(runtime: Runtime, stop: threading.Event, tell: Tell) -> None:
         if receivers is not None:
             receivers.stop()
         leases.release()
+
+
+class Due:
+    """Clusters of others are asked now and then, everything else at every look."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+
+    def __call__(self, source: Source, now: float) -> bool:
+        """Whether it is its turn; `now` in seconds, monotonic."""
+        if source.type != "opensearch":
+            return True
+        if now < self._next.get(source.id, now):
+            return False
+        self._next[source.id] = now + ASK
+        return True
 
 
 def _listener(runtime: Runtime, source: Source) -> Listener:

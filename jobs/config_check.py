@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
@@ -106,7 +107,7 @@ def _cluster(config: Config, source: Source) -> Iterator[tuple[str, str]]:
         yield "client_key", "client_cert needs client_key"
     for key in ("ca", "client_cert", "client_key"):
         path = str(getattr(source, key))
-        if path and not (config.root / path).is_file():
+        if path and not Path(path).is_file():
             yield key, f"{key}: no such file: {path}"
 
 

@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from jobs.runtime import Runtime
     from store.opensearch.client import Cluster
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 5.0
 """Seconds for which a cluster of others is tried; the next pull tries again."""
 PREFIX: Final = "thapcanh"
 EVIDENCE: Final = "evidence"
 """Stream of the events that a scan in place has copied: stored so far; state `from` = the scan's cursor when the last of them were."""
-_WAYS: Final = ("user", "password", "api_key")
-_FILES: Final = ("ca", "client_cert", "client_key")
+_WAYS: Final = ("user", "password", "api_key", "ca", "client_cert", "client_key")
 
 
 class Reader:
@@ -71,8 +70,7 @@ def connect(runtime: Runtime, source: Source) -> tuple[Reader, str]:
 
     prefix = str(runtime.config.store.get("index_prefix") or PREFIX)
     if source.url:
-        files = {name: str(runtime.config.root / path) for name in _FILES if (path := getattr(source, name))}
-        return Reader(open_cluster(source.url, {**{way: getattr(source, way) for way in _WAYS}, **files}), source.id), prefix
+        return Reader(open_cluster(source.url, {way: getattr(source, way) for way in _WAYS}), source.id), prefix
     return Reader(open_cluster(runtime.store_url, runtime.config.store), source.id), prefix
 
 

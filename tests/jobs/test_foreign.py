@@ -17,7 +17,9 @@ from domain.alert import Alert
 from domain.clock import FixedClock
 from jobs import foreign, foreign_evidence, foreign_scan
 from jobs.collect import collect, configured
+from jobs.collect_run import Due
 from jobs.collect_status import ledgers
+from jobs.config import Source
 from jobs.runtime import Runtime
 from jobs.scan import ScanReport, scan
 from tests.collectors.foreign import NOW, bulk, numbered
@@ -283,6 +285,13 @@ def test_our_own_indices_are_never_read_as_somebody_elses(
     assert source.names() == [f"{index_prefix}-wl"]
 
 
+def test_clusters_of_others_are_asked_now_and_then() -> None:
+    due, web, theirs = Due(), Source("web", "file"), Source("theirs", "opensearch")
+    asked = [second for second in range(25) if due(theirs, float(second))]
+    assert asked == [0, 10, 20]
+    assert all(due(web, 20.0) for _ in range(3))
+
+
 def toml(tmp_path: Path, options: Mapping[str, Any]) -> None:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
     (tmp_path / "soc.toml").write_text(f'[content]\npaths = []\n[[source]]\nid = "theirs"\ntype = "opensearch"\n{lines}', encoding="utf-8")
@@ -311,7 +320,7 @@ def test_configuration(soc_here: Soc, tmp_path: Path) -> None:
         "profile winlogbeats: auto | winlogbeat | filebeat | wazuh | dataprepper | ecs",
         "since: not a time: yesterday",
         "client_cert needs client_key",
-        "client_cert: no such file: c.pem",
+        f"client_cert: no such file: {tmp_path / 'c.pem'}",
         "url (empty, and store.url is no cluster): https://HOST:PORT",
     ):
         assert expected in run.stderr
