@@ -272,10 +272,13 @@ class Coordination(Protocol):
 class Store(Protocol):
     """One place that holds everything: what `store.url` names."""
 
-    events: EventStore
     records: RecordStore
     coordination: Coordination
     url: str
+
+    @property
+    def events(self) -> EventStore:
+        """The events."""
 
     def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
         """Lay out id -> flat document of one projection (`domain/published.yml`), replacing what is there under these ids.

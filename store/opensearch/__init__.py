@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from store.base import Coordination, EventStore, RecordStore
-from store.opensearch import publish
 from store.opensearch.client import connect
-from store.opensearch.events import ClusterEvents
 from store.opensearch.records import ClusterCoordination, ClusterRecords
 
 PREFIX = "thapcanh"
@@ -21,13 +20,22 @@ class ClusterStore:
         self._cluster = connect(url, options)
         self._prefix = str(options.get("index_prefix") or PREFIX)
         records = ClusterRecords(self._cluster, self._prefix)
-        self.events: EventStore = ClusterEvents(self._cluster, self._prefix, _settings(options))
         self.records: RecordStore = records
         self.coordination: Coordination = ClusterCoordination(self._cluster, self._prefix, records)
         self.url = self._cluster.where
+        self._options = options
+
+    @cached_property
+    def events(self) -> EventStore:
+        """Loaded when asked for: a list of alerts needs no evaluator."""
+        from store.opensearch.events import ClusterEvents
+
+        return ClusterEvents(self._cluster, self._prefix, _settings(self._options))
 
     def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
         """Lay out documents for dashboards; how many were new there."""
+        from store.opensearch import publish
+
         return publish.publish(self._cluster, self._prefix, name, documents)
 
     def close(self) -> None:
