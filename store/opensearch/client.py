@@ -7,7 +7,7 @@ import random
 import re
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,11 @@ FIRST_TIMEOUT: Final = 15.0
 TIMEOUT: Final = 60.0
 """Seconds for one request at most, when it is asked again."""
 _AGAIN: Final = frozenset({429, 502, 503, 504})
+_FAILING: Final = re.compile(r"node_|no_shard_|.*transport_exception|search_phase_execution_exception|unavailable_shards_exception")
+"""Errors with status 500 that come of a node that goes away."""
+MISSING: Final = "index_not_found_exception"
+GONE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+"""Of indices that may be gone, or none yet."""
 _PORT: Final = 9200
 _WANTED: Final = "store.url names an OpenSearch 2.x or 3.x cluster"
 _FOR_GOOD: Final = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|wrong version|record layer|match|ALERT|alert")
@@ -156,24 +161,48 @@ class Cluster:
         return [next(iter(item.values())) for item in answer["items"]]
 
     def search(self, index: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The hits of one search (index "": the body names a point in time).
+        """The hits of one search (index "": the body names a point in time)."""
+        return list(self.found(index, body)["hits"]["hits"])
 
-        StoreError when a shard did not answer: a part of the truth is none.
-        """
-        answer = self.call("POST", f"/{index}/_search" if index else "/_search", body, {"ignore_unavailable": "true"} if index else {})
-        return list(self.complete(answer)["hits"]["hits"])
+    def found(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole answer to a search. StoreError when a shard does not answer in time: a part of the truth is none."""
+        params = {"allow_partial_search_results": "false", **({"ignore_unavailable": "true", "allow_no_indices": "true"} if index else {})}
+        return self.complete(self.call("POST", f"/{index}/_search" if index else "/_search", body, params))
 
     def complete(self, answer: Any) -> dict[str, Any]:
         """The answer, when every shard has contributed to it."""
-        shards = answer.get("_shards", {})
-        if shards.get("failed") or answer.get("timed_out"):
-            why = next((str(f.get("reason", {}).get("reason", "")) for f in shards.get("failures", ())), "timed out")
-            raise StoreError(
-                f"{shards.get('failed', 0)} of {shards.get('total', 0)} shards did not answer: {why[:300]}",
-                where=self.where,
-                hint="soc doctor",
-            )
+        if answer.get("_shards", {}).get("failed") or answer.get("timed_out"):
+            raise self._partial(answer)
         return dict(answer)
+
+    def refresh(self, index: str) -> None:
+        """What was acknowledged can be found in every copy from now on."""
+        self._until("POST", f"/{index}/_refresh", None, GONE, lambda answer: not answer["_shards"]["failed"])
+
+    def documents(self, index: str, ids: Sequence[str], params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Documents by id as they are now, in that order: `found` says whether it is there, `error` that the whole index is not.
+
+        A shard that does not answer is waited for: what cannot be read must not be taken for what is not there.
+        """
+        answer = self._until("POST", f"/{index}/_mget", {"ids": list(ids)}, params, lambda a: not any(map(_unread, a["docs"])))
+        return list(answer["docs"])
+
+    def _until(self, method: str, path: str, body: object, params: Mapping[str, Any] | None, whole: Callable[[Any], bool]) -> Any:
+        """Asked again until every shard has answered."""
+        end, pause = time.monotonic() + PATIENCE, 0.1
+        while not whole(answer := self.call(method, path, body, params)):
+            if time.monotonic() + pause > end:
+                raise self._partial(answer)
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+        return answer
+
+    def _partial(self, answer: Any) -> StoreError:
+        shards = answer.get("_shards", {})
+        told = [f.get("reason", {}) for f in shards.get("failures", ())] + [d["error"] for d in answer.get("docs", ()) if "error" in d]
+        why = one_line(str(told[0].get("reason") or told[0].get("type")), 300) if told else "timed out"
+        failed, total = shards.get("failed", 1), shards.get("total", 1)
+        return StoreError(f"{failed} of {total} shards did not answer: {why}", where=self.where, hint="soc doctor")
 
     def make(self, index: str, properties: Mapping[str, object], settings: Mapping[str, object] | None = None) -> None:
         """An index of our own bookkeeping, when it is not there: one shard, a replica where there are nodes for it."""
@@ -233,7 +262,8 @@ class Cluster:
         kind, reason = answers.reason(error)
         if kind == "cluster_block_exception" and error.status_code in (403, 429):
             return answers.blocked(reason, self.where)
-        return None if error.status_code in _AGAIN else self._refused(error, kind, reason)
+        passing = error.status_code in _AGAIN or (error.status_code == 500 and _FAILING.match(kind))
+        return None if passing else self._refused(error, kind, reason)
 
     def _refused(self, error: TransportError, kind: str, reason: str) -> StoreError:
         if isinstance(error, AuthenticationException) or error.status_code == 401:
@@ -308,6 +338,10 @@ def _context(how: Access) -> ssl.SSLContext:
         except (OSError, ssl.SSLError):
             raise ConfigError(f"store.client_cert {how.client_cert}: not a PEM certificate with its key", hint="soc config check") from None
     return context
+
+
+def _unread(document: Mapping[str, Any]) -> bool:
+    return "error" in document and document["error"].get("type") != MISSING
 
 
 def _host(url: str) -> dict[str, Any]:

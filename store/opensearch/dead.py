@@ -97,11 +97,11 @@ class Dead:
         return f"{entries[0]['delivery']}-{number & ((1 << _BITS) - 1)}"
 
     def _read(self, delivery: str, places: Sequence[int]) -> list[DeadLetter]:
-        answer = self._cluster.call("POST", f"/{self._index}/_mget", {"ids": [f"{delivery}-{n}" for n in places]})
-        lost = [doc["_id"] for doc in answer["docs"] if not doc.get("found")]
+        docs = self._cluster.documents(self._index, [f"{delivery}-{n}" for n in places])
+        lost = [doc["_id"] for doc in docs if not doc.get("found")]
         if lost:
             raise StoreError(f"dead letter {lost[0]} is gone from the index", where=self._index, hint="restore the index from a snapshot")
-        return [_letter(doc["_source"]) for doc in answer["docs"]]
+        return [_letter(doc["_source"]) for doc in docs]
 
 
 def _line(delivery: str, place: int, letter: DeadLetter) -> bytes:

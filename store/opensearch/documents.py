@@ -42,6 +42,12 @@ class Block:
     """Row of the table with which it begins."""
     rows: int
 
+    def halves(self) -> Sequence[Block]:
+        """The same in two requests."""
+        lines, half = self.body.split(b"\n"), self.rows // 2
+        first = b"".join(line + b"\n" for line in lines[: 2 * half])
+        return Block(first, self.start, half), Block(self.body[len(first) :], self.start + half, self.rows - half)
+
 
 def blocks(table: pa.Table, delivery: str, ordinals: Int64s, *, demoted: Collection[str] = ()) -> Iterator[Block]:
     """The table as bulk requests. `demoted`: fields to keep without indexing them."""

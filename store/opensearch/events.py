@@ -16,7 +16,7 @@ from domain.raw import Checkpoint
 from domain.window import TimeWindow
 from store import rows as tables
 from store.base import Capabilities, Chunk, Counts, DeadLetter, Delivery, Hold, Retained, SourceStatus
-from store.opensearch import deliveries, grouped, mapping, scan, search, upkeep
+from store.opensearch import deliveries, grouped, mapping, records, scan, search, upkeep
 from store.opensearch.client import Cluster
 from store.opensearch.dead import Dead
 from store.opensearch.deliveries import Slice
@@ -48,7 +48,7 @@ class ClusterEvents:
     def __init__(self, cluster: Cluster, prefix: str, settings: Mapping[str, object]) -> None:
         self.cluster = cluster
         self.prefix = prefix
-        self.log = Log(cluster, f"{prefix}-deliveries", deliveries.PROPERTIES)
+        self.log = Log(cluster, f"{prefix}-deliveries", deliveries.PROPERTIES, f"{prefix}-events-*")
         self.view = View(self.log, "ledger", deliveries.fold, deliveries.empty, exclude="slices.coverage,slices.sources")
         self.catalog = View(self.log, "catalog", deliveries.catalog, dict)
         self.dead = Dead(cluster, prefix, self.log)
@@ -59,7 +59,9 @@ class ClusterEvents:
     def append(self, delivery: Delivery) -> int:
         """Write the events, then make them part of the store by one entry of the log."""
         if not self._ready:
+            self.view.catch_up()
             mapping.install(self.cluster, self.prefix, self._settings)
+            records.log(self.cluster, self.prefix).make()
             self.log.make()
             self._ready = True
         state = self.view.catch_up()

@@ -18,7 +18,7 @@ from store.grouping import Groups
 from store.opensearch.compile import NONE, Dsl, bounds, but, elsewhere, some
 from store.opensearch.compile import every as _every
 from store.opensearch.mapping import AT, indexed
-from store.opensearch.search import GONE, PAGE, filtered, indices, matching, refresh
+from store.opensearch.search import PAGE, filtered, indices, matching, refresh
 
 if TYPE_CHECKING:
     from store.opensearch.events import ClusterEvents
@@ -80,15 +80,14 @@ def _counted(events: ClusterEvents, query: Dsl, by: Sequence[str], every: str) -
 def _whole(events: ClusterEvents, query: Dsl) -> Iterator[pa.Table]:
     """Everything as one group."""
     body = {"size": 0, "query": query, "track_total_hits": True, "aggs": {"first": {"min": {"field": AT}}, "last": {"max": {"field": AT}}}}
-    answer = events.cluster.complete(events.cluster.call("POST", f"/{indices(events)}/_search", body, GONE))
+    answer = events.cluster.found(indices(events), body)
     count = int(answer["hits"]["total"]["value"])
     if count:
         yield _table([{"key": {}, "doc_count": count, **answer["aggregations"]}], (), 0)
 
 
 def _asked(events: ClusterEvents, body: Dsl) -> dict[str, Any]:
-    answer = events.cluster.call("POST", f"/{indices(events)}/_search", body, GONE)
-    return dict(events.cluster.complete(answer).get("aggregations", {}))
+    return dict(events.cluster.found(indices(events), body).get("aggregations", {}))
 
 
 def _column(name: str) -> str:

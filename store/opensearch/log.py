@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from domain.errors import StoreError
-from store.opensearch.client import Cluster, Refused
+from store.opensearch.client import GONE, Cluster, Lacking, Refused
 
 Entry: TypeAlias = dict[str, Any]
 """A document: `number` and `txn`, and what the log's owner puts in."""
@@ -31,10 +31,12 @@ _PAGE: Final = 200
 class Log:
     """One index of numbered entries."""
 
-    def __init__(self, cluster: Cluster, index: str, properties: Mapping[str, object]) -> None:
+    def __init__(self, cluster: Cluster, index: str, properties: Mapping[str, object], traces: str = "") -> None:
+        """`traces`: indices that are made after the log; where there are some, and no log, it was deleted."""
         self.cluster = cluster
         self.index = index
         self._properties = properties
+        self._traces = traces
         self._made = False
 
     def append(self, view: View, decide: Callable[[State], Entry]) -> Entry:
@@ -53,11 +55,24 @@ class Log:
         """Entries by number, read realtime; those that are not there are left out."""
         if not numbers:
             return []
-        params = {"_source_excludes": exclude} if exclude else {}
-        answer = self.cluster.call("POST", f"/{self.index}/_mget", {"ids": [_id(n) for n in numbers]}, params, missing=True)
-        if answer is None:
-            return []
-        return [doc["_source"] for doc in answer["docs"] if doc.get("found")]
+        docs = self.cluster.documents(self.index, [_id(n) for n in numbers], {"_source_excludes": exclude} if exclude else {})
+        return [doc["_source"] for doc in docs if doc.get("found")]
+
+    def blank(self) -> None:
+        """StoreError when a log without a first entry is none that has just begun: it was deleted, or its beginning was."""
+        if self.cluster.documents(self.index, [_id(1)])[0].get("error") is None:
+            self.refresh()
+            later = {"size": 0, "query": {"range": {"number": {"gte": 1}}}, "terminate_after": 1}
+            lost = self.cluster.found(self.index, later)["hits"]["total"]["value"] > 0
+        else:
+            lost = bool(self._traces and self._traced())
+        if lost:
+            raise self.lost("the log of this store was deleted, but what it counts is still there")
+
+    def lost(self, what: str) -> StoreError:
+        """The log is not what it was."""
+        hint = "nothing was changed; restore the index from a snapshot, or begin another store: [store] index_prefix"
+        return StoreError(what, where=f"{self.cluster.where}/{self.index}", hint=hint)
 
     def find(
         self, where: Sequence[Mapping[str, Any]], upto: int, *, exclude: str = "", newest: bool = False, limit: int = 0
@@ -83,7 +98,7 @@ class Log:
 
     def refresh(self) -> None:
         """What was appended can be found from now on."""
-        self.cluster.call("POST", f"/{self.index}/_refresh", params={"ignore_unavailable": "true"})
+        self.cluster.refresh(self.index)
 
     def make(self) -> None:
         """The index, when it is not there."""
@@ -96,13 +111,21 @@ class Log:
         self.make()
         name = _id(entry["number"])
         try:
-            self.cluster.call("PUT", f"/{self.index}/_create/{name}", entry)
+            done = self.cluster.call("PUT", f"/{self.index}/_create/{name}", entry)
         except Refused as error:
             if error.status != 409:
                 raise
-            there = self.entries([entry["number"]])
-            return bool(there) and there[0]["txn"] == entry["txn"]
+            done = self.cluster.documents(self.index, [name])[0]
+            if not done.get("found") or done["_source"]["txn"] != entry["txn"]:
+                return False
+        if done["_seq_no"] < entry["number"] - 1:  # OpenSearch has made a new index for it, with nothing before this entry
+            raise self.lost(f"the log was deleted while it was in use: {entry['number'] - 1} entries are gone")
         return True
+
+    def _traced(self) -> bool:
+        with suppress(Lacking):  # who may not look is not told
+            return bool(self.cluster.call("GET", f"/{self._traces}/_mapping", None, GONE, missing=True))
+        return False
 
 
 class View:
@@ -118,6 +141,8 @@ class View:
         self._empty = empty
         self._exclude = exclude
         self._loaded = False
+        self._blank = False
+        """Whether a log without entries was found to be a new one."""
         self._kept = 0
 
     def catch_up(self) -> State:
@@ -125,11 +150,17 @@ class View:
         if not self._loaded:
             self._load()
         for step in (*_AHEAD, *([_AHEAD[-1]] * 100_000)):
-            found = self._log.entries(range(self.at + 1, self.at + 1 + step), exclude=self._exclude)
-            for entry in found:
+            known = 1 if self.at else 0  # the entry up to which we have come must still be there
+            found = self._log.entries(range(self.at + 1 - known, self.at + 1 + step), exclude=self._exclude)
+            if known and (not found or found[0]["number"] != self.at):
+                raise self._log.lost(f"the log is gone, or its entry {self.at} is")
+            for entry in found[known:]:
                 self._take(entry)
-            if len(found) < step:
+            if len(found) - known < step:
                 break
+        if not self.at and not self._blank:
+            self._log.blank()
+            self._blank = True
         self._keep()
         return self.state
 
@@ -140,10 +171,7 @@ class View:
 
     def _take(self, entry: Entry) -> None:
         if entry["number"] != self.at + 1:
-            raise StoreError(
-                f"the log has a gap: {self.at + 1} is not there, {entry['number']} is",
-                where=f"{self._log.cluster.where}/{self._log.index}", hint="restore the index from a snapshot",
-            )  # fmt: skip
+            raise self._log.lost(f"the log has a gap: {self.at + 1} is not there, {entry['number']} is")
         self._fold(self.state, entry)
         self.at = entry["number"]
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
-from domain.errors import StoreError
+from domain.errors import ConflictError, StoreError
 from domain.window import micros
 from store import conflicts
 from store.base import NewRecord, Record
@@ -36,13 +36,18 @@ AHEAD: Final = timedelta(hours=1)
 Pair = tuple[str, str]
 
 
+def log(cluster: Cluster, prefix: str) -> Log:
+    """The log of records. It is made before that of deliveries: a store that has only the other one has lost it."""
+    return Log(cluster, f"{prefix}-records", _PROPERTIES, f"{prefix}-deliveries")
+
+
 class ClusterRecords:
     """The RecordStore of the cluster engine."""
 
     def __init__(self, cluster: Cluster, prefix: str) -> None:
         self._cluster = cluster
         self._blobs = f"{prefix}-state"
-        self.log = Log(cluster, f"{prefix}-records", _PROPERTIES)
+        self.log = log(cluster, prefix)
         self.view = View(self.log, "records", _fold, _empty, exclude="records,keys")
 
     def append(self, records: Sequence[NewRecord], at: datetime, expect: Mapping[Pair, int] | None = None) -> Sequence[Record]:
@@ -159,7 +164,7 @@ class ClusterRecords:
         upto = {"range": {"number": {"lte": self.view.at}}}
         newest = {"terms": {"field": "keys", "include": list(keys), "size": len(keys)}, "aggs": {"at": {"max": {"field": "number"}}}}
         body = {"size": 0, "query": {"bool": {"filter": [{"terms": {"keys": list(keys)}}, upto]}}, "aggs": {"by": newest}}
-        answer = self._cluster.complete(self._cluster.call("POST", f"/{self.log.index}/_search", body))
+        answer = self._cluster.found(self.log.index, body)
         numbers = sorted({int(b["at"]["value"]) for b in answer["aggregations"]["by"]["buckets"]})
         return [entry for start in range(0, len(numbers), 50) for entry in self.log.entries(numbers[start : start + 50])]
 
@@ -230,7 +235,7 @@ class ClusterCoordination:
 
         try:
             self._records.log.append(self._records.view, decide)
-        except BaseException as error:
+        except (_LostError, ConflictError) as error:  # after any other error the entry may stand, and name this state
             if blob:
                 self._records.drop(blob)
             if isinstance(error, _LostError):

@@ -154,7 +154,7 @@ class Recent:
 def _fetched(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[ClusterChunk]:
     """The events of several pieces, as one chunk for each parser. What retention removed is left out, what is lost an error."""
     for attempt in range(_TRIES):
-        events.cluster.call("POST", f"/{_names(events, group)}/_refresh", params=_GONE)
+        events.cluster.refresh(_names(events, group))
         table, own = columns_of(_hits(events, group))
         found = _placed(group, own)
         short = [p for p, rows in zip(group, found, strict=True) if len(rows) != p.rows and p.index in events.catalog.catch_up()]

@@ -110,7 +110,7 @@ def _moment(events: ClusterEvents) -> Iterator[str]:
 
 def refresh(events: ClusterEvents) -> None:
     """What was acknowledged is found."""
-    events.cluster.call("POST", f"/{indices(events)}/_refresh", params=GONE)
+    events.cluster.refresh(indices(events))
 
 
 def indices(events: ClusterEvents) -> str:

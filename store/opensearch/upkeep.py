@@ -189,13 +189,12 @@ def _expected(events: ClusterEvents) -> dict[str, dict[str, int]]:
 
 def _counted(events: ClusterEvents, index: str) -> Iterator[tuple[str, int]]:
     """(delivery, documents) of an index, as they are there now."""
-    events.cluster.call("POST", f"/{index}/_refresh", params={"ignore_unavailable": "true"})
+    events.cluster.refresh(index)
     sources = [{"delivery": {"terms": {"field": DELIVERY, "missing_bucket": True}}}]
     composite: dict[str, Any] = {"size": _BUCKETS, "sources": sources}
     while True:
         body = {"size": 0, "aggs": {"by": {"composite": composite}}}
-        answer = events.cluster.call("POST", f"/{index}/_search", body, {"ignore_unavailable": "true"})
-        by = events.cluster.complete(answer).get("aggregations", {}).get("by", {"buckets": []})
+        by = events.cluster.found(index, body).get("aggregations", {}).get("by", {"buckets": []})
         for bucket in by["buckets"]:
             yield str(bucket["key"]["delivery"] or "(none)"), int(bucket["doc_count"])
         if "after_key" not in by or not by["buckets"]:

@@ -16,15 +16,20 @@ import pyarrow as pa
 from domain import fields
 from domain.errors import StoreError
 from domain.raw import Int64s
+from domain.text import one_line
 from store import rows as tables
-from store.opensearch.client import PATIENCE, Cluster
+from store.opensearch import answers
+from store.opensearch.client import PATIENCE, Cluster, Lacking, TooLarge
 from store.opensearch.deliveries import Slice
 from store.opensearch.documents import Block, blocks
 from store.opensearch.mapping import DELIVERY, ORDINAL, indexed
 
 _FILTER: Final = "errors,items.create.status,items.create.error.type,items.create.error.reason,items.create.error.caused_by.reason"
 _IN_FLIGHT: Final = 2
-_BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
+_HOPELESS: Final = frozenset({
+    "mapper_parsing_exception", "illegal_argument_exception", "strict_dynamic_mapping_exception", "document_parsing_exception",
+    "parsing_exception", "parse_exception", "too_large",
+})  # fmt: skip
 _ASKED: Final = 2_000
 
 Ranges = dict[str, list[tuple[int, int]]]
@@ -106,11 +111,11 @@ def _create(cluster: Cluster, index: str, table: pa.Table, delivery: str, ordina
         why = ""
         for block, items in _sent(cluster, index, blocks(part, delivery, ordinals[rows], demoted=demoted)):
             for offset, item in enumerate(items):
-                status = int(item["status"])
-                row = int(rows[block.start + offset])
+                status, row = int(item["status"]), int(rows[block.start + offset])
                 if status == 409:
                     there.append(row)
-                elif status in _BUSY or status == 403:
+                elif status >= 400 and not _for_good(item):
+                    _stopped(cluster, index, item)
                     again.append(row)
                     why = _reason(item)
                 elif status >= 400 and "Limit of " in _reason(item) and not demoted:
@@ -140,8 +145,16 @@ def _sent(cluster: Cluster, index: str, bodies: Iterator[Block]) -> Iterator[tup
     """(block, items that are not plain successes by position); the next blocks are built while the cluster works."""
 
     def send(block: Block) -> Sequence[Mapping[str, Any]]:
-        answer = cluster.call("POST", f"/{index}/_bulk", block.body, {"filter_path": _FILTER})
-        return [item["create"] for item in answer["items"]] if answer.get("errors") else ()
+        try:
+            answer = cluster.call("POST", f"/{index}/_bulk", block.body, {"filter_path": _FILTER})
+        except TooLarge as error:
+            if block.rows == 1:
+                return ({"status": error.status, "error": {"type": error.kind, "reason": error.reason}},)
+            return [item for half in block.halves() for item in send(half) or ({"status": 201},) * half.rows]
+        items = [item["create"] for item in answer["items"]] if answer["errors"] else ()
+        if items and len(items) != block.rows:
+            raise StoreError(f"{len(items)} answers to {block.rows} events", where=f"{cluster.where}/{index}", hint="run it again")
+        return items
 
     waiting: deque[tuple[Block, Future[Sequence[Mapping[str, Any]]]]] = deque()
     with ThreadPoolExecutor(_IN_FLIGHT) as pool:
@@ -160,12 +173,31 @@ def _owners(cluster: Cluster, index: str, table: pa.Table, there: Sequence[int])
     out: dict[int, tuple[str, int]] = {}
     for start in range(0, len(there), _ASKED):
         part = there[start : start + _ASKED]
-        body = {"ids": [ids[row].as_py().hex() for row in part]}
-        answer = cluster.call("POST", f"/{index}/_mget", body, {"_source_includes": f"{DELIVERY},{ORDINAL}"})
-        for row, doc in zip(part, answer["docs"], strict=True):
+        names = [ids[row].as_py().hex() for row in part]
+        for row, doc in zip(part, cluster.documents(index, names, {"_source_includes": f"{DELIVERY},{ORDINAL}"}), strict=True):
             source = doc.get("_source", {})
-            out[row] = (str(source.get(DELIVERY, "")), int(source.get(ORDINAL, -1)))
+            if DELIVERY not in source or ORDINAL not in source:
+                what = "was deleted while it was written" if not doc.get("found") else "was written by somebody else"
+                raise StoreError(f"event {doc['_id']} {what}", where=f"{cluster.where}/{index}", hint="nothing is counted; run it again")
+            out[row] = (str(source[DELIVERY]), int(source[ORDINAL]))
     return out
+
+
+def _for_good(item: Mapping[str, Any]) -> bool:
+    """Whether this event will never be taken: it goes to the dead letters. Whatever else stands in the way passes, or concerns all."""
+    return int(item["status"]) in (400, 413) and (item.get("error") or {}).get("type") in _HOPELESS
+
+
+def _stopped(cluster: Cluster, index: str, item: Mapping[str, Any]) -> None:
+    """StoreError where waiting does not help."""
+    error, where = item.get("error") or {}, f"{cluster.where}/{index}"
+    kind, why = error.get("type"), one_line(str(error.get("reason", "")), 300)
+    if kind == "security_exception":
+        raise Lacking(why, cluster.access.user, where)
+    if kind == "cluster_block_exception" and int(item["status"]) in (403, 429):
+        raise answers.blocked(why, where)
+    if kind in ("index_closed_exception", "validation_exception"):
+        raise StoreError(f"the index takes nothing: {why}", where=where, hint=f"soc doctor; {_HINT}")
 
 
 def _reason(item: Mapping[str, Any]) -> str:
