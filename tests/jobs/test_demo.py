@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +10,21 @@ import pytest
 
 from domain.errors import UsageError
 from jobs import demo, drill
+from jobs.config import load
+from tests.servers.cluster import Cluster
+
+WISH = drill.Wish(seed=2, events=12_000, days=1)
+Told = tuple[demo.Story, list[drill.Moment]]
 
 
-def test_the_story_goes_from_logs_to_documents(tmp_path: Path) -> None:
-    folder, moments = tmp_path / "demo", list[drill.Moment]()
-    story = demo.play(folder, drill.Wish(seed=2, events=12_000, days=1), moments.append)
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    moments: list[drill.Moment] = []
+    return demo.play(tmp_path_factory.mktemp("told") / "demo", WISH, moments.append), moments
+
+
+def test_the_story_goes_from_logs_to_documents(told: Told) -> None:
+    story, moments = told
     assert story.stored == story.records == moments[-1].stored > 10_000
     assert story.unparsed == 0
     assert len(moments) == 24
@@ -27,9 +38,25 @@ def test_the_story_goes_from_logs_to_documents(tmp_path: Path) -> None:
     assert story.steps
     assert {p.suffix for p in story.documents} == {".docx", ".pdf"}
     assert all(p.stat().st_size > 1000 for p in story.documents)
-    told = demo.as_json(story)
-    assert told["stored"] == story.stored
-    assert set(told["check"]) == {"found", "missed", "outside"}
+    plain = demo.as_json(story)
+    assert plain["stored"] == story.stored
+    assert set(plain["check"]) == {"found", "missed", "outside"}
+
+
+def test_a_cluster_tells_the_same_story(told: Told, tmp_path: Path, plain_opensearch: Cluster) -> None:
+    """Down to the ids of alerts: nothing of them depends on the engine."""
+    moments: list[drill.Moment] = []
+    try:
+        story = demo.play(tmp_path / "demo", replace(WISH, store=plain_opensearch.url), moments.append)
+        config = load(str(story.folder / "soc.toml"))
+        assert config.store_url == plain_opensearch.url
+    finally:
+        plain_opensearch.forget(load(str(tmp_path / "demo" / "soc.toml")).store["index_prefix"])
+    assert moments == told[1]
+    apart = ("folder", "documents", "seconds")
+    ours, theirs = ({key: value for key, value in demo.as_json(s).items() if key not in apart} for s in (story, told[0]))
+    assert ours == theirs
+    assert [p.name for p in story.documents] == [p.name for p in told[0].documents]
 
 
 def _began(story: demo.Story, name: str) -> datetime:
