@@ -1,13 +1,14 @@
 """`python -m benchmarks.cluster`: the cluster engine against a real node on this machine (started from packages, ended afterwards).
 
-Bulk is compared, in turns, with the simplest client there is: documents that lie ready as dicts, dumped by orjson, joined by hand, sent by two
-threads. Public data is used where it is at hand (SOC_TEST_DATA), else records of our own generator.
+Bulk is compared, in turns, with the simplest client there is: documents that lie ready as dicts, dumped by orjson, joined by hand,
+sent by two threads. Public data is used where it is at hand (SOC_TEST_DATA), else records of our own generator.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import lzma
 import os
 import resource
 import statistics
@@ -38,6 +39,10 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 DATA: Final = Path(os.environ.get("SOC_TEST_DATA") or ROOT.parent / "shared" / "data")
 ROWS: Final = 40_000
 BODY: Final = 5 << 20
+LINE: Final = (
+    '10.{}.{}.{} - - [{:%d/%b/%Y:%H:%M:%S +0000}] "GET /tra-cuu/{}?id={} HTTP/1.1" {} {} "-"'
+    ' "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/{}"\n'
+)
 
 
 def main() -> None:
@@ -65,12 +70,11 @@ def samples(work: Path) -> Iterator[tuple[str, pa.Table]]:
     with lines.open("w", encoding="utf-8") as out:
         for n in range(ROWS):
             at = start + timedelta(milliseconds=50 * n)
-            out.write(f'10.{n % 7}.{n % 251}.{n % 89} - - [{at:%d/%b/%Y:%H:%M:%S +0000}] "GET /tra-cuu/{n % 9973}?id={n} HTTP/1.1" '
-                      f'{(200, 200, 304, 404)[n % 4]} {n % 40000} "-" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/{n % 30 + 100}"\n')  # fmt: skip
+            out.write(LINE.format(n % 7, n % 251, n % 89, at, n % 9973, n, (200, 200, 304, 404)[n % 4], n % 40_000, n % 30 + 100))
     yield "access log (20 fields)", collected(work, lines)
-    windows = DATA / "evtx" / "windows-dev.ndjson"
+    windows = DATA / "sigma" / "windows-dev.ndjson.xz"
     if windows.exists():
-        with windows.open("rb") as source, (work / "windows.ndjson").open("wb") as out:
+        with lzma.open(windows) as source, (work / "windows.ndjson").open("wb") as out:
             for _ in range(ROWS // 2):
                 out.write(source.readline())
         yield "Windows events (real)", collected(work, work / "windows.ndjson")
@@ -158,10 +162,10 @@ def commands(url: str, work: Path, runs: int) -> None:
     home = work / "home"
     home.mkdir()
     (home / "soc.toml").write_text(f'[store]\nurl = "{url}"\nindex_prefix = "cmd"\n[content]\npaths = []\n', encoding="utf-8")
-    public = DATA / "sigma" / "rules"
+    public = DATA / "sigma" / "sigmahq-rules.tar.xz"
     config = ("--config", str(home / "soc.toml"))
-    if public.is_dir():
-        soc(*config, "rules", "import", str(public), "--yes")
+    if public.exists():
+        soc(*config, "rules", "import", str(public))
     log = work / "windows.ndjson"
     lines = (log if log.exists() else work / "access.log").read_bytes().splitlines(keepends=True)
     soc(*config, "scan")
