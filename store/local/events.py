@@ -11,8 +11,9 @@ import pyarrow as pa
 from domain.query import Query
 from domain.raw import Checkpoint
 from domain.window import TimeWindow
+from store import faults
 from store.base import Capabilities, Chunk, DeadLetter, Delivery, Hold, Retained, SourceStatus
-from store.local import aggregate, faults, ledger, search, upkeep, verify
+from store.local import aggregate, ledger, search, upkeep, verify
 from store.local.catalog import Snapshot, Written, insert, snapshot, tally
 from store.local.chunk import SegmentChunk
 from store.local.db import Database

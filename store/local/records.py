@@ -10,9 +10,8 @@ from typing import Final
 import orjson
 
 from domain.window import micros
-from store import conflicts
+from store import conflicts, faults
 from store.base import NewRecord, Record
-from store.local import faults
 from store.local.db import Database
 from store.local.times import instant
 

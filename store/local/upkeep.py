@@ -12,8 +12,8 @@ import orjson
 import pyarrow as pa
 
 from domain.window import TimeWindow, micros
+from store import faults
 from store.base import Hold, Retained
-from store.local import faults
 from store.local.catalog import Written, drop, insert, select, snapshot, tally
 from store.local.chunk import Segment, SegmentChunk, Source
 from store.local.db import Database

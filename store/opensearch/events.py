@@ -14,6 +14,7 @@ from domain.errors import ConflictError
 from domain.query import Query
 from domain.raw import Checkpoint
 from domain.window import TimeWindow
+from store import faults
 from store import rows as tables
 from store.base import Capabilities, Chunk, Counts, DeadLetter, Delivery, Hold, Retained, SourceStatus
 from store.opensearch import deliveries, grouped, mapping, records, scan, search, upkeep
@@ -55,6 +56,8 @@ class ClusterEvents:
         self.recent = scan.Recent()
         self._settings = settings
         self._ready = False
+        self._fit: set[str] = set()
+        """Indices that were found to be ours."""
 
     def append(self, delivery: Delivery) -> int:
         """Write the events, then make them part of the store by one entry of the log."""
@@ -71,12 +74,14 @@ class ClusterEvents:
             written = self._write(name, delivery, state["gone"])
             letters = [*delivery.dead, *written.dead]
             self.dead.write(name, letters)
+            faults.point("before-commit")
             rejected = self.dead.rejected(delivery.replayed)
             try:
                 entry = self.log.append(self.view, lambda now: self._entry(name, delivery, written, len(letters), rejected, now))  # noqa: B023
             except _MovedError:
                 state = self.view.catch_up()
                 continue
+            faults.point("after-commit")
             self.dead.forget(delivery.replayed)
             return int(entry["last"])
         raise _MovedError  # retention runs without end: cannot be
@@ -181,6 +186,9 @@ class ClusterEvents:
                 order = tables.order(rows)
                 table = rows if order is None else rows.take(pa.array(order))
                 index = deliveries.index_name(self.prefix, partition, day, gone)
+                if index not in self._fit:
+                    mapping.fit(self.cluster, self.prefix, index, self._settings)
+                    self._fit.add(index)
                 fate = write(self.cluster, index, partition, table, (name, ordinal), self.committed)
                 out.slices += fate.slices
                 _correct(out, partition, table, fate)

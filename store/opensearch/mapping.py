@@ -11,7 +11,7 @@ import orjson
 
 from domain import fields
 from domain.errors import StoreError
-from store.opensearch.client import Cluster
+from store.opensearch.client import GONE, Cluster, Refused
 
 AT, DELIVERY, ORDINAL = "thapcanh.at", "thapcanh.delivery", "thapcanh.ordinal"
 UNINDEXED, RAW = "thapcanh.unindexed", "thapcanh.raw"
@@ -48,7 +48,7 @@ def template(prefix: str, settings: Mapping[str, object]) -> dict[str, Any]:
                 "mapping": {"total_fields": {"limit": _LIMIT}, "depth": {"limit": 40}},
                 "analysis": {"normalizer": {"lower": {"type": "custom", "filter": ["lowercase"]}}}, **settings,
             },
-            "mappings": mappings(),
+            "mappings": {**mappings(), "_meta": {"dictionary": version()}},
         },
         "_meta": {"dictionary": version()},
     }  # fmt: skip
@@ -94,10 +94,40 @@ def install(cluster: Cluster, prefix: str, settings: Mapping[str, object]) -> No
             hint="use the version of soc that wrote it, or copy the store to another prefix: soc store copy; [store] index_prefix",
         )  # fmt: skip
     new["template"]["mappings"]["properties"] = _merged(old.get("properties", {}), new["template"]["mappings"]["properties"])
-    cluster.call("PUT", f"/_index_template/{name}", new)
-    if there:
+    if there:  # the indices first: when that fails, the next run does it again
         more = {"properties": new["template"]["mappings"]["properties"]}
-        cluster.call("PUT", f"/{prefix}-events-*/_mapping", more, {"ignore_unavailable": "true", "allow_no_indices": "true"}, missing=True)
+        cluster.call("PUT", f"/{prefix}-events-*/_mapping", more, GONE, missing=True)
+    cluster.call("PUT", f"/_index_template/{name}", new)
+
+
+def fit(cluster: Cluster, prefix: str, index: str, settings: Mapping[str, object]) -> None:
+    """Before the first event is written to an index: it is ours, or the template is there that will make it so.
+
+    StoreError when somebody made the index otherwise: searches and scans of it would be wrong.
+    """
+    found = cluster.call("GET", f"/{index}/_mapping", None, {"filter_path": "*.mappings._meta"}, missing=True)
+    if found is None:
+        install(cluster, prefix, settings)
+        return
+    if any(version() == there["mappings"]["_meta"].get("dictionary") for there in found.values()):
+        return
+    old = next(iter(cluster.call("GET", f"/{index}/_mapping").values()))["mappings"]
+    new = mappings()
+    wrong = sorted(f"{field} is {was}, not {now}" for field, was, now in _conflicts(old, new))
+    missing = dict(_leaves(new)).keys() - dict(_leaves(old)).keys()
+    try:
+        if missing and not wrong:
+            more = {"properties": _merged(old.get("properties", {}), new["properties"]), "dynamic": False}
+            cluster.call("PUT", f"/{index}/_mapping", more)
+    except Refused as error:
+        if error.status != 400:
+            raise
+        wrong = [error.reason]
+    if wrong:
+        raise StoreError(
+            f"this index was not made from our template: {'; '.join(wrong[:5])}; nothing was stored", where=f"{cluster.where}/{index}",
+            hint="copy what is in it to another name (_reindex) and delete it, then run it again: it is made as it should be",
+        )  # fmt: skip
 
 
 def _open_parent(name: str) -> str | None:
@@ -132,11 +162,19 @@ def _leaves(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _conflicts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(field, type it has, type that is needed)."""
     known = dict(_leaves(old))
+    above = {name[:at] for name in known for at, letter in enumerate(name) if letter == "."}
     for name, entry in _leaves(new):
         was = known.get(name)
         if was is not None and (was["type"], was.get("normalizer")) != (entry["type"], entry.get("normalizer")):
-            yield name, str(was["type"]), str(entry["type"])
+            same = was["type"] == entry["type"]
+            yield name, f"{was['type']}{' without our normalizer' if same else ''}", str(entry["type"])
+        elif was is None and name in above:
+            yield name, "object", str(entry["type"])
+        for part in (name[:at] for at, letter in enumerate(name) if letter == "."):
+            if part in known:
+                yield part, str(known[part]["type"]), "object"
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import orjson
 
 from domain.errors import ConflictError, StoreError
 from domain.window import micros
-from store import conflicts
+from store import conflicts, faults
 from store.base import NewRecord, Record
 from store.opensearch.client import Cluster, Refused
 from store.opensearch.deliveries import EPOCH
@@ -233,6 +233,7 @@ class ClusterCoordination:
             moved = {"cursor": name, "position": end, "state": blob or there["state"]}
             return {**self._records.entry(now, made), **moved}
 
+        faults.point("before-scan-commit")
         try:
             self._records.log.append(self._records.view, decide)
         except (_LostError, ConflictError) as error:  # after any other error the entry may stand, and name this state
@@ -241,6 +242,7 @@ class ClusterCoordination:
             if isinstance(error, _LostError):
                 return False
             raise
+        faults.point("after-scan-commit")
         if blob and before["state"]:
             self._records.drop(before["state"])
         return True

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from domain.window import TimeWindow, micros
+from store import faults
 from store import rows as tables
 from store.base import Counts, Hold, Retained
 from store.opensearch import deliveries
@@ -73,6 +74,7 @@ def retain(events: ClusterEvents, before: date) -> Retained:
                 was = sources.get(source, [0, 0])
                 sources[source] = [was[0] + stored, was[1] + unparsed]
         events.log.append(events.view, lambda _: {"kind": "retire", "indices": gone, "sources": sources})
+        faults.point("after-retire")
     for name in sorted({*gone, *(n for n in _there(events) if _was_removed(n, events.view.state) and n not in events.catalog.catch_up())}):
         events.cluster.call("DELETE", f"/{name}", missing=True)
     return Retained(rows, size, kept)

@@ -17,6 +17,7 @@ from domain import fields
 from domain.errors import StoreError
 from domain.raw import Int64s
 from domain.text import one_line
+from store import faults
 from store import rows as tables
 from store.opensearch import answers
 from store.opensearch.client import PATIENCE, Cluster, Lacking, TooLarge
@@ -163,6 +164,7 @@ def _sent(cluster: Cluster, index: str, bodies: Iterator[Block]) -> Iterator[tup
             if len(waiting) > _IN_FLIGHT:
                 done, future = waiting.popleft()
                 yield done, future.result()
+                faults.point("in-bulk")
         for done, future in waiting:
             yield done, future.result()
 

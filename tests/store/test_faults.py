@@ -99,7 +99,7 @@ def test_files_of_a_living_writer_are_not_orphans(store, folder):
         folder,
         """
 import time
-from store.local import faults
+from store import faults
 def wait(name):
     if name == "before-commit":
         print("written", flush=True)
