@@ -140,7 +140,7 @@ class _Index:
                 yield from self._source.gone(progress, self._now)
 
     def _shards(self) -> int:
-        answer = self._source.cluster.call("POST", f"/{self._name}/_search", {"size": 0, "track_total_hits": False})
+        answer = self._source.cluster.call("POST", f"/{quote(self._name, safe='')}/_search", {"size": 0, "track_total_hits": False})
         return int(answer["_shards"]["total"])
 
 

@@ -18,6 +18,8 @@ _ACTIVE = re.compile(
     rb"|\xef(?:\xbb\xbf|\xbf[\xb9-\xbb\xbe\xbf])|\xf3\xa0[\x80\x81][\x80-\xbf]"
 )
 """What `_BAD` names beyond ASCII control characters (JSON has those as escapes), as UTF-8."""
+_ESCAPES = re.compile(r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})")
+"""An escaped backslash, a surrogate pair, or a surrogate that stands alone (the group)."""
 _FOLD = str.maketrans({"đ": "d", "Đ": "d", "ı": "i", "ß": "ss"})
 
 
@@ -59,3 +61,8 @@ def fold(text: str) -> str:
 def nfc(text: str) -> str:
     """Canonical composition: Vietnamese text is stored and compared so."""
     return unicodedata.normalize("NFC", text)
+
+
+def paired(text: str) -> str:
+    r"""JSON text in which surrogates that stand alone (`\ud800`), which decoders refuse, are U+FFFD: no way to hide from rules."""
+    return _ESCAPES.sub(lambda m: r"\ufffd" if m[1] else m[0], text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
 
 import pyarrow.compute as pc
 
@@ -42,10 +43,10 @@ class Reader:
         try:
             return self._cluster.call(method, path, body, params, missing=missing, patience=PATIENCE)
         except Lacking as error:
-            what = f"{error.what} on {path.split('/')[1]}"
+            what = f"{error.what} on {_index(path)}"
             raise LackingError(what, where=self._source, hint="docs/indices.md: the role for reading") from None
         except Refused as error:
-            raise Unreadable(f"{path.split('/')[1]}: {error.reason or error.kind}", where=self._source) from None
+            raise Unreadable(f"{_index(path)}: {error.reason or error.kind}", where=self._source) from None
         except StoreError as error:
             raise SourceError(f"{error.where}: {error.what}", where=self._source, hint="soc config check") from None
 
@@ -54,7 +55,9 @@ class Reader:
         from store.opensearch.client import Refused
 
         try:
-            self._cluster.call("POST", f"/{index}/_search", {"size": 0, "query": {"range": {"_seq_no": {"gt": "?"}}}}, patience=PATIENCE)
+            self._cluster.call(
+                "POST", f"/{quote(index, safe='')}/_search", {"size": 0, "query": {"range": {"_seq_no": {"gt": "?"}}}}, patience=PATIENCE
+            )
         except Refused as error:
             causes = (error.info.get("error") or {}).get("root_cause") or [{}]
             found = str(causes[0].get("index_uuid") or "")
@@ -62,6 +65,10 @@ class Reader:
         except StoreError as error:
             raise SourceError(f"{error.where}: {error.what}", where=self._source) from None
         return ""
+
+
+def _index(path: str) -> str:
+    return unquote(path.split("/")[1])
 
 
 def connect(runtime: Runtime, source: Source) -> tuple[Reader, str]:

@@ -50,7 +50,7 @@ def unwrap(payload: Payload, of: Callable[[dict[str, object]], Opened | None]) -
 
 
 def _few(events: Sequence[Event]) -> list[Event]:
-    names = list(dict.fromkeys(name for event in events for name in event))
+    names = sorted(dict.fromkeys(name for event in events for name in event), key=lambda name: name.startswith("unmapped."))
     if len(names) <= MAX_FIELDS:
         return list(events)
     keep = set(names[:MAX_FIELDS])

@@ -5,7 +5,6 @@ https://duckdb.org/docs/stable/data/json/json_functions  Nothing is read from or
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.parsers.common import Event, Ints, Mask, several, text
+from domain.text import paired
 
 MAX_KEYS: Final = 512
 """Different keys of one object level in a block; further ones are left to event.original."""
@@ -25,8 +25,6 @@ MAX_DEPTH: Final = 8
 """Objects nested deeper stay JSON text."""
 _LOCAL: Final = threading.local()
 _SURROGATE: Final = r"\\u[dD][89a-fA-F]"
-_ESCAPES: Final = re.compile(r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})")
-"""An escaped backslash, a surrogate pair, or a surrogate that stands alone (the group)."""
 
 
 @dataclass(frozen=True)
@@ -204,11 +202,6 @@ def loads(record: str) -> dict[str, object] | None:
         mended = paired(record)
         return None if mended == record else loads(mended)
     return value if isinstance(value, dict) else None
-
-
-def paired(record: str) -> str:
-    r"""JSON text in which surrogates that stand alone (`\ud800`), which decoders refuse, are U+FFFD: no way to hide from rules."""
-    return _ESCAPES.sub(lambda m: r"\ufffd" if m[1] else m[0], record)
 
 
 def _paired(records: pa.Array) -> pa.Array:

@@ -21,7 +21,7 @@ from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.serializer import Serializer
 
 from domain.errors import ConfigError, StoreError
-from domain.text import one_line
+from domain.text import one_line, paired
 from store.opensearch import answers
 
 FIRST_PATIENCE: Final = 5.0
@@ -81,6 +81,10 @@ class _Json(Serializer):
     def loads(self, text: str) -> Any:
         try:
             return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass
+        try:
+            return orjson.loads(paired(text))  # documents of others may hold half a surrogate pair
         except orjson.JSONDecodeError:
             return text
 

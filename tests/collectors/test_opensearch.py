@@ -252,6 +252,21 @@ def test_older_documents_are_passed_over_at_first_sight_only(server: Cluster, in
     assert [d["n"] for d in follower.pull()] == [6]
 
 
+def test_since_reads_everything_where_documents_tell_no_time(server: Cluster, index_prefix: str) -> None:
+    index = f"{index_prefix}-timeless"
+    make(server, index, 1)
+    bulk(server.url, index, [{"n": n} for n in range(3)])
+    assert len(Follower(server.url, index, since="7d").pull()) == 3
+
+
+def test_an_index_that_keeps_no_documents_is_told(server: Cluster, index_prefix: str) -> None:
+    index = f"{index_prefix}-empty"
+    server.call("PUT", index, {"mappings": {"_source": {"enabled": False}}})
+    bulk(server.url, index, numbered(0, 1))
+    with pytest.raises(SourceError, match=rf"{index}: its documents are not kept \(_source is switched off\)"):
+        Follower(server.url, index).pull()
+
+
 def test_an_index_that_cannot_be_read_stops_no_other(server: Cluster, index_prefix: str) -> None:
     for name in ("a", "b"):
         make(server, f"{index_prefix}-{name}", 1)

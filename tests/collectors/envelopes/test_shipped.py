@@ -245,6 +245,15 @@ def test_a_profile_that_is_named_is_not_guessed() -> None:
     assert parsed(bare, PROFILES["dataprepper"])[0] == "linux_auth"
 
 
+def test_a_flood_of_names_hides_no_field_that_rules_read() -> None:
+    flood = {**alert("json", "x"), "full_log": "x", "data": {f"k{n}": "v" for n in range(2_000)}}
+    after = {**alert("sshd", "/var/log/auth.log"), "data": {"srcip": "203.0.113.9", "dstuser": "root"}}
+    raw = pa.array([orjson.dumps(flood), orjson.dumps(after)], pa.large_binary())
+    batch = RawBatch("s", "i#1/0", raw, np.arange(2), np.full(2, AT), Checkpoint("s", "i#1/0", 2))
+    found = {int(n): row(p.table, k) for p in detect.parse(batch) for k, n in enumerate(p.rows)}
+    assert (found[1]["source.ip"], found[1]["user.name"]) == ("203.0.113.9", "root")
+
+
 @pytest.mark.parametrize("name", ["wazuh", "dataprepper"])
 def test_profiles_name_fields_that_are_there(name: str) -> None:
     for ours in (*profile(name).fields, *profile(name).constant):
