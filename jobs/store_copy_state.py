@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
+from itertools import islice
 from typing import Final
 
 from collectors import faults
@@ -15,14 +15,14 @@ from domain.raw import Checkpoint
 from jobs import publish, retro
 from jobs.store_copy_events import SOURCE, Mark
 from jobs.store_hash import count_between, letter_hash
-from store.base import RESERVED, Counts, DeadLetter, Delivery, Hold, NewRecord, Record, SourceStatus, Store
+from store.base import RESERVED, Counts, DeadLetter, Delivery, Hold, NewRecord, SourceStatus, Store
 
 AS_THEY_ARE: Final = ("job.", retro.KNOWN)
 """Beginnings of names of cursors that count something else than events: times of jobs, versions of rules."""
 _LEFT: Final = (RESERVED, publish.NAME)
 """Cursors that belong to one store and are not copied."""
 _TRIES: Final = 20
-_RECORDS: Final = 500
+RECORDS: Final = 200
 """Records of a transaction."""
 _LETTERS: Final = 16 << 20
 """Bytes of dead letters of a delivery."""
@@ -98,13 +98,13 @@ def copy_records(source: Store, target: Store, snap: Snapshot, origin: str) -> i
     at, state = target.coordination.cursor(SOURCE), target.coordination.state(SOURCE)
     count = start = int(str(state.get("count", 0)))
     fresh = (r for r in source.records.find("", at) if r.seq <= snap.last)
-    for batch in _together(fresh):
+    while batch := list(islice(fresh, RECORDS)):
         count += len(batch)
-        new = [NewRecord(r.stream, r.key, r.type, r.body, r.actor) for r in batch]
+        new = [NewRecord(r.stream, r.key, r.type, r.body, r.actor, r.at) for r in batch]
         before: dict[tuple[str, str], int] = {}
         for r in batch:
             before.setdefault((r.stream, r.key), r.version - 1)
-        moved = target.coordination.commit_scan(SOURCE, at, batch[-1].seq, new, batch[0].at, {"origin": origin, "count": count}, before)
+        moved = target.coordination.commit_scan(SOURCE, at, batch[-1].seq, new, batch[-1].at, {"origin": origin, "count": count}, before)
         if not moved:
             raise ConflictError("another copy into this store is running", where=target.url, hint="wait until it has ended")
         faults.point("copied-records")
@@ -164,19 +164,6 @@ def _step(target: Store, mark: Mark, delivery: Delivery) -> Mark:
     target.events.append(replace(delivery, checkpoints=checkpoints, began=[mark.checkpoint]))
     faults.point("copied-state")
     return new
-
-
-def _together(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """Consecutive records of one time: what one call can store."""
-    for _, group in groupby(records, key=lambda r: r.at):
-        batch: list[Record] = []
-        for record in group:
-            batch.append(record)
-            if len(batch) == _RECORDS:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
 
 
 def _counts(own: SourceStatus, there: SourceStatus | None, lifted: Mapping[tuple[str, str], int]) -> Iterator[Counts]:

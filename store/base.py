@@ -211,6 +211,8 @@ class NewRecord:
     body: Mapping[str, object]
     """Plain JSON values."""
     actor: str = "system"
+    at: datetime | None = None
+    """When, if not at the time of the call that stores it: records of another store."""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def insert(
     out = []
     for new in records:
         version = newest[new.stream, new.key] = newest[new.stream, new.key] + 1
-        row = (new.stream, new.key, new.type, _json(new.body), new.actor, micros(at), version)
+        row = (new.stream, new.key, new.type, _json(new.body), new.actor, micros(new.at or at), version)
         seq = tx.execute("INSERT INTO records (stream, key, type, body, actor, at, version) VALUES (?, ?, ?, ?, ?, ?, ?)", row).lastrowid
         out.append(_record((*row, seq)))
     return out

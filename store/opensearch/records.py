@@ -86,10 +86,10 @@ class ClusterRecords:
             if newest.get((stream, key), 0) != version:
                 raise conflicts.version(stream, key, newest.get((stream, key), 0), version)
         out = []
-        moment = EPOCH + timedelta(microseconds=micros(at))
         for number, new in enumerate(records, int(state["seq"]) + 1):
             version = newest[new.stream, new.key] = newest.get((new.stream, new.key), 0) + 1
             body = orjson.loads(orjson.dumps(dict(new.body)))
+            moment = EPOCH + timedelta(microseconds=micros(new.at or at))
             out.append(Record(new.stream, new.key, new.type, body, new.actor, at=moment, version=version, seq=number))
         return out
 

@@ -198,7 +198,7 @@ def test_a_cursor_that_moves_within_what_was_copied(tmp_store, other):
 KILLED = """
 import json, sys
 from collectors import faults
-from jobs import audit, store_copy_events
+from jobs import audit, store_copy_events, store_copy_state
 from jobs.store_copy import Order, copy_stores
 from store import open_store
 from store.opensearch import client
@@ -208,7 +208,7 @@ def dying(*args, **more):
     faults.point("call")
     return call(*args, **more)
 client.Cluster.call = dying
-store_copy_events.ROWS, store_copy_events.STEP = 30, 90
+store_copy_events.ROWS, store_copy_events.STEP, store_copy_state.RECORDS = 30, 90, 2
 a, b = (open_store(url, options) for url, options in json.loads(sys.argv[1]))
 copy_stores(a, b, audit.Entry(0, T0, "admin", "store.copy", "there"), Order(quick=True))
 """

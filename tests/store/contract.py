@@ -278,6 +278,11 @@ def test_every_stream_is_found_at_once(store):
     assert [r.key for r in store.records.find("", after=1, keys=["b", "i"])] == ["i", "b"]
 
 
+def test_a_record_of_another_store_keeps_its_time(store):
+    old, new = store.records.append([NewRecord("run", "1", "step", {}, at=T0 - timedelta(days=9)), NewRecord("run", "1", "step", {})], T0)
+    assert [r.at for r in store.records.read("run", "1")] == [old.at, new.at] == [T0 - timedelta(days=9), T0]
+
+
 def test_many_records_are_found_page_by_page(store):
     store.records.append([new("alert", str(i)) for i in range(2500)], T0)
     found_ = store.records.find("alert")
