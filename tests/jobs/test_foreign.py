@@ -69,15 +69,18 @@ def attack(number: int) -> dict[str, Any]:
     )  # fmt: skip
 
 
-@pytest.fixture
-def opened(tmp_path: Path, plain_opensearch: Cluster, index_prefix: str) -> Iterator[Callable[..., Runtime]]:
-    """A runtime whose one source reads `PREFIX-*`; every call is a process of its own."""
+@pytest.fixture(params=["embedded", "cluster"])
+def opened(
+    request: pytest.FixtureRequest, tmp_path: Path, plain_opensearch: Cluster, index_prefix: str
+) -> Iterator[Callable[..., Runtime]]:
+    """A runtime whose one source reads `PREFIX-*`, with a store of either kind; every call is a process of its own."""
     made: list[Runtime] = []
     (tmp_path / "content").mkdir()
+    store = f'url = "{plain_opensearch.url}"\nindex_prefix = "{index_prefix}-own"' if request.param == "cluster" else 'url = "file:data"'
 
     def open_runtime(at: datetime = NOW, **options: Any) -> Runtime:
         lines = {"id": "theirs", "type": "opensearch", "url": plain_opensearch.url, "index": f"{index_prefix}-*", **options}
-        text = "[[source]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
+        text = f"[store]\n{store}\n[[source]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
         (tmp_path / "soc.toml").write_text(text, encoding="utf-8")
         made.append(Runtime.open(config=str(tmp_path / "soc.toml"), clock=FixedClock(at)))
         return made[-1]
