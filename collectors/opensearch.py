@@ -102,11 +102,11 @@ class Indices:
             envelope=PROFILES[self.settings.profile],
         )  # fmt: skip
 
-    def gone(self, progress: Progress, now: datetime) -> Iterator[RawBatch]:
-        """An index that is not there any more: told once, remembered for long."""
+    def gone(self, progress: Progress, now: datetime, what: str = "deleted") -> Iterator[RawBatch]:
+        """An index, or a shard of it, that is not there any more: told once, remembered for long."""
         if not progress.gone:
             progress.gone = micros(now)
-            tell(self.settings.id, progress, "deleted", now)
+            tell(self.settings.id, progress, what, now)
             yield self.batch(progress, (), now)
         elif micros(now) - progress.gone > FORGET:
             yield self.batch(progress, (), now, Checkpoint(self.settings.id, progress.stream, -1))
@@ -137,7 +137,7 @@ class _Index:
             number += 1
         for progress in known.values():
             if progress.shard >= count:
-                yield from self._source.gone(progress, self._now)
+                yield from self._source.gone(progress, self._now, "smaller")
 
     def _shards(self) -> int:
         answer = self._source.cluster.call("POST", f"/{quote(self._name, safe='')}/_search", {"size": 0, "track_total_hits": False})

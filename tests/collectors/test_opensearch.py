@@ -175,6 +175,20 @@ def test_an_index_created_anew_starts_a_new_generation(server: Cluster, index_pr
     assert [d["n"] for d in follower.pull()] == [200]
 
 
+def test_an_index_created_anew_with_fewer_shards(server: Cluster, index_prefix: str) -> None:
+    index = f"{index_prefix}-small"
+    make(server, index, 3)
+    bulk(server.url, index, numbered(0, 30))
+    follower = Follower(server.url, index)
+    follower.pull()
+    server.call("DELETE", index)
+    make(server, index, 1)
+    bulk(server.url, index, numbered(100, 110))
+    assert sorted(d["n"] for d in follower.pull()) == list(range(100, 110))
+    assert sorted(follower.notes()) == ["recreated", "smaller", "smaller"]
+    assert follower.pull() == []
+
+
 @pytest.fixture
 def snapshots(server: Cluster, index_prefix: str) -> Any:
     """Take and restore snapshots of one index."""
