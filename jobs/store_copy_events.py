@@ -25,7 +25,7 @@ SOURCE: Final = f"{RESERVED}copy"
 """Name of the checkpoint (and of the cursor over records) in the target."""
 STEP: Final = 1_000_000
 """Sequences of a phase: merged segments reach over many, and are read again in each phase that they touch."""
-ROWS: Final = 100_000
+ROWS: Final = 50_000
 """Events of a delivery, about."""
 BYTES: Final = 128 << 20
 """Bytes of a delivery, about."""
