@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import urllib.error
 import uuid
@@ -151,7 +152,7 @@ def test_days_are_removed_by_the_administrator_only(soc_as, province, log):
     assert soc_as("collector", "collect", "once", "--path", log("2026-01-02T03:00:00Z")).returncode == 0
     for role, lacks in (
         ("collector", "indices:monitor/stats"),
-        ("soc", "indices:admin/create"),
+        ("soc", "indices:monitor/stats"),
         ("reader", "indices:data/read/get"),
     ):
         assert_refused(soc_as(role, "store", "retain", "--before", "200d"), province, role, lacks)
@@ -165,6 +166,21 @@ def test_a_collector_fills_days_that_are_new_and_replays_what_was_refused(soc_as
     assert (done.returncode, "stored 1 events (0 unparsed), rejected 1" in done.stderr) == (0, True), done.stderr
     done = soc_as("collector", "collect", "replay")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_collector_brings_fields_that_nobody_has_seen(soc_as, province, tmp_path):
+    """`winlog.event_data.*` and other open name spaces: a new name becomes a field of the index."""
+    name, folder = f"Field{uuid.uuid4().hex}", tmp_path / "windows"
+    folder.mkdir()
+    line = {
+        "EventTime": "2026-11-21T08:00:00+07:00", "Hostname": "PC1", "EventID": 4624, "Channel": "Security", "RecordNumber": 1,
+        "SourceName": "Microsoft-Windows-Security-Auditing", "EventType": "AUDIT_SUCCESS", "TargetUserName": "lan", name: "x",
+    }  # fmt: skip
+    (folder / "events.json").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    done = soc_as("collector", "collect", "once", "--path", str(folder))
+    assert (done.returncode, "stored 1 events (0 unparsed)" in done.stderr) == (0, True), done.stderr
+    mapping = province.cluster.call("GET", f"{province.prefix}-events-windows-2026.11.21/_mapping")
+    assert name in json.dumps(mapping)
 
 
 def test_a_user_may_be_a_client_certificate(soc_as, province, log):
