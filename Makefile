@@ -1,4 +1,5 @@
-# Every target sets up .venv by itself (any python3 >= 3.11 on PATH); after that nothing needs the network.
+# Every target sets up .venv by itself (any python3 >= 3.11 on PATH); after that nothing needs the network, but for the first start of an
+# OpenSearch server, whose parts mvn fetches.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
