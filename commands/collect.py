@@ -19,6 +19,7 @@ from jobs import collect_replay
 from jobs.collect import Outcome, collect, configured, evidence
 from jobs.collect_run import run as run_job
 from jobs.collect_status import Ledger, ledgers, plain, totals
+from jobs.config_check import without_password
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Format = Annotated[str, typer.Option("--format", help="table | json | csv")]
@@ -94,7 +95,7 @@ def sources(form: Format = "table") -> None:
     rows = []
     for one in ledgers(now):
         known = named.get(one.source)
-        where = (known.listen or known.path or known.url) if known else ""
+        where = (known.listen or known.path or f"{without_password(known.url)} {known.index}".strip()) if known else ""
         kind, every = (known.type, known.expect_every) if known else ("-", "")
         last = show_local(one.last_delivery) if one.last_delivery else ""
         rows.append([one.source, kind, where, known.parser if known else "", every, last, t("collect.yes") if one.silent else ""])
@@ -140,7 +141,8 @@ def _times(line: dict[str, object]) -> dict[str, object]:
 
 
 def _source(one: Ledger, known: object) -> dict[str, object]:
-    settings = {name: getattr(known, name, "") for name in ("type", "path", "listen", "url", "parser", "expect_every")}
+    settings = {name: getattr(known, name, "") for name in ("type", "path", "listen", "url", "index", "parser", "expect_every")}
+    settings["url"] = without_password(settings["url"])
     last = iso_local(one.last_delivery) if one.last_delivery else None
     return {"source": one.source, **settings, "configured": one.configured, "last_delivery": last, "silent": one.silent}
 

@@ -97,7 +97,7 @@ def _cluster(config: Config, source: Source) -> Iterator[tuple[str, str]]:
         yield "profile", f"profile {source.profile}: {' | '.join(PROFILES)}"
     url = source.url or config.store_url
     if not url.startswith(("http://", "https://")):
-        yield "url", f"url {_without_password(source.url) or '(empty, and store.url is no cluster)'}: https://HOST:PORT"
+        yield "url", f"url {without_password(source.url) or '(empty, and store.url is no cluster)'}: https://HOST:PORT"
     if source.since:
         try:
             moment(source.since, _EPOCH)
@@ -138,7 +138,7 @@ def effective(config: Config) -> dict[str, Any]:
     """The whole configuration with defaults filled in and every secret masked; plain JSON values."""
     return {
         "file": str(config.path) if config.path else "",
-        "store": {"url": _without_password(config.store_url), **_masked(config.store)},
+        "store": {"url": without_password(config.store_url), **_masked(config.store)},
         "source": [_masked({k: v for k, v in asdict(source).items() if v not in ("", {}, False)}) for source in config.sources],
         "content": [str(folder) for folder in config.content],
         "org": {"profile": config.org_profile},
@@ -150,12 +150,11 @@ def effective(config: Config) -> dict[str, Any]:
 
 
 def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: "***" if key in SECRETS and value else _without_password(value) if key == "url" else value for key, value in values.items()
-    }
+    return {key: "***" if key in SECRETS and value else without_password(value) if key == "url" else value for key, value in values.items()}
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """A URL as people may see it."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url

@@ -171,6 +171,7 @@ def test_an_index_created_anew_starts_a_new_generation(server: Cluster, index_pr
     assert set(follower.notes()) == {"recreated"}
     assert {stream.partition("/")[0] for stream in follower.kept} >= {f"{index}#2"}
     assert follower.pull() == []
+    assert not {f"{index}#1/0", f"{index}#1/1"} & set(follower.kept)  # the old generation is forgotten
     bulk(server.url, index, [{"n": 200}])
     assert [d["n"] for d in follower.pull()] == [200]
 

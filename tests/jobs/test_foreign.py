@@ -330,6 +330,9 @@ def test_configuration(soc_here: Soc, tmp_path: Path) -> None:
     shown = soc_here("config", "show", "--json")
     assert "Bí-mật-9" not in shown.stdout + run.stderr
     assert json.loads(shown.stdout)["source"][0]["password"] == "***"
+    toml(tmp_path, {"index": "x-*", "url": "https://u:B%C3%AD-9@h:9200"})
+    told = [soc_here(*command).stdout for command in (("collect", "sources"), ("collect", "sources", "--json"), ("config", "show"))]
+    assert all("h:9200" in text and "%C3" not in text for text in told)
     toml(tmp_path, {"index": "x-*", "url": "https://u:${NOT_SET}@h:9200"})
     assert "soc.toml:7: url: environment variable NOT_SET is not set" in soc_here("config", "check").stderr
 
