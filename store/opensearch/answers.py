@@ -45,12 +45,10 @@ _TOLD: Final = {
 
 def genuine(method: str, path: str, answer: object) -> bool:
     """Whether this is an answer of OpenSearch to that request."""
-    if isinstance(answer, str):  # what is no JSON
-        return answer == ""
     if isinstance(answer, dict):
         line = f"{method} {path}"
         return next((any(sign in answer for sign in signs) for pattern, signs in _SIGNS if pattern.match(line)), True)
-    return True
+    return not isinstance(answer, str)  # that is no JSON, or nothing at all
 
 
 def absent(error: TransportError) -> bool:

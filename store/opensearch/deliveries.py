@@ -15,7 +15,8 @@ from store.opensearch.log import Entry, State
 
 PROPERTIES: Final[Mapping[str, object]] = {
     "number": {"type": "long"}, "kind": {"type": "keyword"}, "first": {"type": "long"}, "last": {"type": "long"},
-    "low": {"type": "long"}, "high": {"type": "long"}, "deliveries": {"type": "keyword"}, "replayed": {"type": "long"},
+    "low": {"type": "long"}, "high": {"type": "long"}, "deliveries": {"type": "keyword"}, "indices": {"type": "keyword"},
+    "replayed": {"type": "long"},
     "dead": {"type": "long"}, "slices": {"type": "object", "enabled": False}, "counts": {"type": "object", "enabled": False},
     "checkpoints": {"type": "object", "enabled": False},
 }  # fmt: skip

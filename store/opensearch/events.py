@@ -17,7 +17,7 @@ from domain.window import TimeWindow
 from store import faults
 from store import rows as tables
 from store.base import Capabilities, Chunk, Counts, DeadLetter, Delivery, Hold, Retained, SourceStatus
-from store.opensearch import deliveries, grouped, mapping, records, scan, search, upkeep
+from store.opensearch import deliveries, grouped, mapping, records, scan, search, upkeep, verify
 from store.opensearch.client import Cluster
 from store.opensearch.dead import Dead
 from store.opensearch.deliveries import Slice
@@ -49,7 +49,7 @@ class ClusterEvents:
     def __init__(self, cluster: Cluster, prefix: str, settings: Mapping[str, object]) -> None:
         self.cluster = cluster
         self.prefix = prefix
-        self.log = Log(cluster, f"{prefix}-deliveries", deliveries.PROPERTIES, f"{prefix}-events-*")
+        self.log = Log(cluster, f"{prefix}-deliveries", deliveries.PROPERTIES, (f"{prefix}-events-*", "thapcanh"))
         self.view = View(self.log, "ledger", deliveries.fold, deliveries.empty, exclude="slices.coverage,slices.sources")
         self.catalog = View(self.log, "catalog", deliveries.catalog, dict)
         self.dead = Dead(cluster, prefix, self.log)
@@ -145,7 +145,7 @@ class ClusterEvents:
 
     def verify(self) -> Sequence[str]:
         """Every index and the ledger, recounted."""
-        return upkeep.verify(self)
+        return verify.verify(self)
 
     def compact(self, now: datetime) -> int:
         """Documents of collectors that died and never came back are taken into the ledger; merging is OpenSearch's own affair."""
@@ -215,7 +215,7 @@ class ClusterEvents:
             "kind": "delivery", "delivery": name, "first": head + 1, "last": head + rows, "rows": rows,
             "low": min((p.low for p in written.slices), default=0), "high": max((p.high for p in written.slices), default=0),
             "deliveries": sorted({name, *(p.delivery for p in written.slices)}),
-            "slices": [p.plain() for p in written.slices], "counts": counts,
+            "slices": [p.plain() for p in written.slices], "indices": sorted({p.index for p in written.slices}), "counts": counts,
             "checkpoints": [[c.source, c.stream, c.position, dict(c.state)] for c in delivery.checkpoints],
             "retired": {s: list(n) for s, n in delivery.retired.items()},
             **({"dead": dead} if dead else {}), **({"replayed": list(delivery.replayed)} if delivery.replayed else {}),

@@ -31,8 +31,8 @@ _PAGE: Final = 200
 class Log:
     """One index of numbered entries."""
 
-    def __init__(self, cluster: Cluster, index: str, properties: Mapping[str, object], traces: str = "") -> None:
-        """`traces`: indices that are made after the log; where there are some, and no log, it was deleted."""
+    def __init__(self, cluster: Cluster, index: str, properties: Mapping[str, object], traces: tuple[str, str] | None = None) -> None:
+        """`traces`: indices made after the log, and a field that tells them; where they are and it is not, it was deleted."""
         self.cluster = cluster
         self.index = index
         self._properties = properties
@@ -65,7 +65,7 @@ class Log:
             later = {"size": 0, "query": {"range": {"number": {"gte": 1}}}, "terminate_after": 1}
             lost = self.cluster.found(self.index, later)["hits"]["total"]["value"] > 0
         else:
-            lost = bool(self._traces and self._traced())
+            lost = self._traces is not None and self._traced(*self._traces)
         if lost:
             raise self.lost("the log of this store was deleted, but what it counts is still there")
 
@@ -100,6 +100,12 @@ class Log:
         """What was appended can be found from now on."""
         self.cluster.refresh(self.index)
 
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Remove entries that no reader will ask for again: every view has gone past them."""
+        for start in range(0, len(numbers), _PAGE):
+            lines = b"".join(b'{"delete":{"_id":"%s"}}\n' % _id(n).encode() for n in numbers[start : start + _PAGE])
+            self.cluster.call("POST", f"/{self.index}/_bulk", lines)
+
     def make(self) -> None:
         """The index, when it is not there."""
         if not self._made:
@@ -122,9 +128,10 @@ class Log:
             raise self.lost(f"the log was deleted while it was in use: {entry['number'] - 1} entries are gone")
         return True
 
-    def _traced(self) -> bool:
+    def _traced(self, indices: str, field: str) -> bool:
         with suppress(Lacking):  # who may not look is not told
-            return bool(self.cluster.call("GET", f"/{self._traces}/_mapping", None, GONE, missing=True))
+            found = self.cluster.call("GET", f"/{indices}/_mapping", None, GONE, missing=True) or {}
+            return any(field in there["mappings"].get("properties", {}) for there in found.values())
         return False
 
 
@@ -140,23 +147,26 @@ class View:
         self._fold = fold
         self._empty = empty
         self._exclude = exclude
-        self._loaded = False
+        self._loaded_at = -1
+        """Up to which entry the snapshot went that we have read; 0 = there was none."""
         self._blank = False
         """Whether a log without entries was found to be a new one."""
         self._kept = 0
 
     def catch_up(self) -> State:
         """Fold in what was appended meanwhile."""
-        if not self._loaded:
+        if self._loaded_at < 0:
             self._load()
         for step in (*_AHEAD, *([_AHEAD[-1]] * 100_000)):
-            known = 1 if self.at else 0  # the entry up to which we have come must still be there
-            found = self._log.entries(range(self.at + 1 - known, self.at + 1 + step), exclude=self._exclude)
-            if known and (not found or found[0]["number"] != self.at):
-                raise self._log.lost(f"the log is gone, or its entry {self.at} is")
+            known = 1 if self.at > self._loaded_at else 0  # the entry up to which we have come must still be there
+            asked = range(self.at + 1 - known, self.at + 1 + step)
+            found = self._log.entries(asked, exclude=self._exclude)
+            if (known and not found) or any(entry["number"] != number for entry, number in zip(found, asked, strict=False)):
+                self._load_newer(found)
+                continue
             for entry in found[known:]:
                 self._take(entry)
-            if len(found) - known < step:
+            if len(found) < len(asked):
                 break
         if not self.at and not self._blank:
             self._log.blank()
@@ -176,18 +186,32 @@ class View:
         self.at = entry["number"]
 
     def _load(self) -> None:
+        """Begin with the snapshot, if there is one."""
         found = self._log.cluster.call("GET", f"/{self._log.index}/_doc/{self._name}", missing=True)
+        self._loaded_at = 0
         if found is not None and found.get("found"):
-            self.at = self._kept = int(found["_source"]["upto"])
+            self.at = self._kept = self._loaded_at = int(found["_source"]["upto"])
             self.state = found["_source"]["state"]
-        self._loaded = True
+
+    def _load_newer(self, found: Sequence[Entry]) -> None:
+        """Entries were tidied away, and the snapshot goes beyond them. StoreError when it does not: the log was deleted, or cut."""
+        before = self.at
+        self.at = 0
+        self._load()
+        if self.at <= before:
+            self.at = before
+            there = f", {found[-1]['number']} is" if found else ""
+            raise self._log.lost(f"the log is gone, or has a gap: entry {max(1, before)} or the next one is not there{there}")
 
     def _keep(self) -> None:
         """A snapshot now and then; only ever replaced by a newer one. Who may not write goes without."""
-        if self.at - self._kept < _SNAPSHOT_EVERY:
-            return
+        if self.at - self._kept >= _SNAPSHOT_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """A snapshot of what the log says up to here."""
         self._kept = self.at
-        with suppress(Refused):
+        with suppress(StoreError):
             body = {"upto": self.at, "state": self.state}
             self._log.cluster.call("PUT", f"/{self._log.index}/_doc/{self._name}", body, {"version": self.at, "version_type": "external"})
 

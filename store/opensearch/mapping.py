@@ -111,7 +111,12 @@ def fit(cluster: Cluster, prefix: str, index: str, settings: Mapping[str, object
         return
     if any(version() == there["mappings"]["_meta"].get("dictionary") for there in found.values()):
         return
-    old = next(iter(cluster.call("GET", f"/{index}/_mapping").values()))["mappings"]
+    for there in (cluster.call("GET", f"/{index}/_mapping", missing=True) or {}).values():
+        _mend(cluster, index, there["mappings"])
+
+
+def _mend(cluster: Cluster, index: str, old: Mapping[str, Any]) -> None:
+    """Fields that an index lacks are added to it."""
     new = mappings()
     wrong = sorted(f"{field} is {was}, not {now}" for field, was, now in _conflicts(old, new))
     missing = dict(_leaves(new)).keys() - dict(_leaves(old)).keys()

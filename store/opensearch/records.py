@@ -38,7 +38,7 @@ Pair = tuple[str, str]
 
 def log(cluster: Cluster, prefix: str) -> Log:
     """The log of records. It is made before that of deliveries: a store that has only the other one has lost it."""
-    return Log(cluster, f"{prefix}-records", _PROPERTIES, f"{prefix}-deliveries")
+    return Log(cluster, f"{prefix}-records", _PROPERTIES, (f"{prefix}-deliveries", "deliveries"))
 
 
 class ClusterRecords:
@@ -165,6 +165,8 @@ class ClusterRecords:
         newest = {"terms": {"field": "keys", "include": list(keys), "size": len(keys)}, "aggs": {"at": {"max": {"field": "number"}}}}
         body = {"size": 0, "query": {"bool": {"filter": [{"terms": {"keys": list(keys)}}, upto]}}, "aggs": {"by": newest}}
         answer = self._cluster.found(self.log.index, body)
+        if "aggregations" not in answer:
+            raise self.log.lost("the log is gone")
         numbers = sorted({int(b["at"]["value"]) for b in answer["aggregations"]["by"]["buckets"]})
         return [entry for start in range(0, len(numbers), 50) for entry in self.log.entries(numbers[start : start + 50])]
 

@@ -15,6 +15,7 @@ from domain import fields
 from domain.event import TableBatch
 from domain.query import TRUE, Query, fields_of
 from domain.raw import Int64s
+from store.opensearch.client import GONE
 from store.opensearch.compile import Dsl, bounds, but, every
 from store.opensearch.documents import MORE, columns_of
 from store.opensearch.mapping import AT, DELIVERY, ORDINAL, RAW, indexed
@@ -93,9 +94,6 @@ def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[s
             if not hits or not full:
                 return
             body |= {"search_after": after, "size": PAGE}
-
-
-GONE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 
 
 @contextmanager

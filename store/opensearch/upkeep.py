@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,66 +19,79 @@ from store.opensearch.deliveries import Slice
 from store.opensearch.documents import columns_of
 from store.opensearch.log import Entry, State
 from store.opensearch.mapping import DELIVERY, ORDINAL
+from store.opensearch.verify import documents_in, expected, indices, tally, together
 from store.opensearch.write import Ranges, ranges
 
 if TYPE_CHECKING:
     from store.opensearch.events import ClusterEvents
 
+_KEPT: Final = 1_000
+"""Entries of the log that are never removed: other processes may still be reading on from there."""
 _LEFT_ALONE: Final = timedelta(hours=1)
 """A collector that has not committed its documents for so long is dead."""
 _PAGE: Final = 5_000
-_BUCKETS: Final = 5_000
 
 
 class _AbsentError(Exception):
     """There is no such hold."""
 
 
-def verify(events: ClusterEvents) -> list[str]:
-    """What is wrong, one sentence each; empty when all is well."""
-    catalog, state = events.catalog.catch_up(), events.view.catch_up()
-    found: list[str] = []
-    expected = _expected(events)
-    for index in sorted({*catalog, *_there(events)}):
-        counted = dict(_counted(events, index))
-        wanted = expected.get(index, {})
-        for name in sorted({*counted, *wanted}):
-            if counted.get(name, 0) < wanted.get(name, 0):
-                found.append(f"{index}: {counted.get(name, 0)} events of delivery {name}, the log says {wanted[name]}")
-            elif counted.get(name, 0) > wanted.get(name, 0):
-                found.append(
-                    f"{index}: {counted[name] - wanted.get(name, 0)} events of delivery {name} were never committed: their collector died;"
-                    " collect the source again, or soc store compact takes them in after an hour"
-                )  # fmt: skip
-    return found + _ledger(events, catalog, state)
+class _NothingError(Exception):
+    """There is nothing to remove."""
 
 
 def retain(events: ClusterEvents, before: date) -> Retained:
     """Remove whole indices of days before `before`. One that touches a hold stays as a whole."""
-    catalog = events.catalog.catch_up()
-    standing = holds(events.view.catch_up())
-    old = {name: there for name, there in catalog.items() if deliveries.day_of(name) < before}
-    kept: dict[str, int] = {}
-    gone: list[str] = []
-    for name, there in sorted(old.items()):
-        names = [h.name for h in standing if _touched(h, there)]
-        for held in names:
-            kept[held] = kept.get(held, 0) + there["rows"]
-        if not names:
-            gone.append(name)
-    rows = sum(old[name]["rows"] for name in gone)
-    size = sum(_sizes(events, gone).values())
-    if gone:
-        sources: dict[str, list[int]] = {}
-        for name in gone:
-            for source, (stored, unparsed) in old[name]["sources"].items():
-                was = sources.get(source, [0, 0])
-                sources[source] = [was[0] + stored, was[1] + unparsed]
-        events.log.append(events.view, lambda _: {"kind": "retire", "indices": gone, "sources": sources})
+    done = Retained(0, 0)
+
+    def decide(state: State) -> Entry:
+        nonlocal done
+        catalog = events.catalog.catch_up()
+        old = {name: there for name, there in catalog.items() if deliveries.day_of(name) < before}
+        held = {name: [h.name for h in holds(state) if _touched(h, there)] for name, there in old.items()}
+        gone = sorted(name for name in old if not held[name])
+        kept: dict[str, int] = {}
+        for name, names in held.items():
+            kept |= {h: kept.get(h, 0) + old[name]["rows"] for h in names}
+        done = Retained(sum(old[name]["rows"] for name in gone), sum(_sizes(events, gone).values()), kept)
+        if not gone:
+            raise _NothingError
+        return {"kind": "retire", "indices": gone, "sources": _totals(old[name]["sources"] for name in gone)}
+
+    with suppress(_NothingError):
+        events.log.append(events.view, decide)
         faults.point("after-retire")
-    for name in sorted({*gone, *(n for n in _there(events) if _was_removed(n, events.view.state) and n not in events.catalog.catch_up())}):
-        events.cluster.call("DELETE", f"/{name}", missing=True)
-    return Retained(rows, size, kept)
+    catalog, state = together(events)
+    for name in indices(events):
+        if _was_removed(name, state) and name not in catalog:
+            events.cluster.call("DELETE", f"/{name}", missing=True)
+    _trim(events, before)
+    return done
+
+
+def _totals(parts: Iterable[Mapping[str, Sequence[int]]]) -> dict[str, list[int]]:
+    """Source -> [stored, unparsed], added up."""
+    out: dict[str, list[int]] = {}
+    for part in parts:
+        for source, (stored, unparsed) in part.items():
+            was = out.get(source, [0, 0])
+            out[source] = [was[0] + stored, was[1] + unparsed]
+    return out
+
+
+def _trim(events: ClusterEvents, before: date) -> None:
+    """Entries of the log whose events are all gone, and that nothing else needs, go too; what they said stands in the views."""
+    catalog, _ = together(events)
+    events.view.save()
+    events.catalog.save()
+    cut = micros(datetime(before.year, before.month, before.day, tzinfo=UTC))
+    where: list[dict[str, Any]] = [{"term": {"kind": "delivery"}}, {"range": {"high": {"lt": cut}}}, {"range": {"first": {"gt": 1}}}]
+    gone = [
+        entry["number"]
+        for entry in events.log.find(where, events.view.at - _KEPT, exclude="slices,counts,checkpoints")
+        if not {"dead", "replayed"} & set(entry) and entry.get("indices") and not set(entry["indices"]) & set(catalog)
+    ]
+    events.log.forget(gone)
 
 
 def hold(events: ClusterEvents, new: Hold) -> None:
@@ -117,10 +131,13 @@ def holds(state: State) -> list[Hold]:
 def adopt(events: ClusterEvents, now: datetime) -> int:
     """Documents that a dead collector wrote and nobody committed become stored events; how many."""
     total = 0
-    expected = _expected(events)
-    for index in _there(events):
-        for name, n in list(_counted(events, index)):
-            if n > expected.get(index, {}).get(name, 0):
+    catalog, _ = together(events)
+    for index in indices(events):
+        if documents_in(events, index) == catalog.get(index, {"rows": 0})["rows"]:
+            continue
+        wanted = expected(events, index)
+        for name, n in list(tally(events, index)):
+            if n > wanted.get(name, 0):
                 total += _adopt(events, index, name, now)
     return total
 
@@ -161,6 +178,7 @@ def _taking(state: State, taken: Slice, committed: Any) -> Entry:
     return {
         "kind": "delivery", "delivery": f"adopt-{taken.delivery}", "first": head + 1, "last": head + rows, "rows": rows,
         "low": taken.low, "high": taken.high, "deliveries": [taken.delivery], "slices": [] if inside else [taken.plain()],
+        "indices": [taken.index],
         "counts": [] if inside else [deliveries.counted(c) for c in counts], "checkpoints": [], "retired": {},
     }  # fmt: skip
 
@@ -176,39 +194,6 @@ def _documents(events: ClusterEvents, index: str, name: str) -> tuple[pa.Table, 
         body["search_after"] = page[-1]["sort"]
     table, own = columns_of(hits)
     return table, np.asarray(own[ORDINAL], dtype=np.int64)
-
-
-def _expected(events: ClusterEvents) -> dict[str, dict[str, int]]:
-    """Index -> delivery -> events, by the log."""
-    out: dict[str, dict[str, int]] = {}
-    for entry in events.log.find([{"term": {"kind": "delivery"}}], events.view.at, exclude="slices.coverage"):
-        for part in entry["slices"]:
-            known = out.setdefault(part["index"], {})
-            known[part["delivery"]] = known.get(part["delivery"], 0) + part["rows"]
-    catalog = events.catalog.state
-    return {name: found for name, found in out.items() if name in catalog}
-
-
-def _counted(events: ClusterEvents, index: str) -> Iterator[tuple[str, int]]:
-    """(delivery, documents) of an index, as they are there now."""
-    events.cluster.refresh(index)
-    sources = [{"delivery": {"terms": {"field": DELIVERY, "missing_bucket": True}}}]
-    composite: dict[str, Any] = {"size": _BUCKETS, "sources": sources}
-    while True:
-        body = {"size": 0, "aggs": {"by": {"composite": composite}}}
-        by = events.cluster.found(index, body).get("aggregations", {}).get("by", {"buckets": []})
-        for bucket in by["buckets"]:
-            yield str(bucket["key"]["delivery"] or "(none)"), int(bucket["doc_count"])
-        if "after_key" not in by or not by["buckets"]:
-            return
-        composite["after"] = by["after_key"]
-
-
-def _there(events: ClusterEvents) -> list[str]:
-    answer = events.cluster.call(
-        "GET", f"/{events.prefix}-events-*/_settings/index.uuid", params={"allow_no_indices": "true"}, missing=True
-    )
-    return sorted(answer or {})
 
 
 def _sizes(events: ClusterEvents, names: Sequence[str]) -> dict[str, int]:
@@ -234,40 +219,3 @@ def _touched(held: Hold, there: Mapping[str, Any]) -> bool:
         return True
     start, end = held.window.micros
     return bool(there["high"] >= start and there["low"] < end)
-
-
-def _ledger(events: ClusterEvents, catalog: Mapping[str, Any], state: State) -> list[str]:
-    stored: dict[str, int] = {}
-    unparsed: dict[str, int] = {}
-    for there in catalog.values():
-        for source, (n, u) in there["sources"].items():
-            stored[source] = stored.get(source, 0) + n
-            unparsed[source] = unparsed.get(source, 0) + u
-    waiting: dict[tuple[str, str], int] = {}
-    for _, letter in events.dead.waiting("", events.view.at):
-        waiting[letter.source, letter.reason] = waiting.get((letter.source, letter.reason), 0) + 1
-    return list(_differences(state, stored, unparsed, waiting))
-
-
-def _differences(
-    state: State, stored: Mapping[str, int], unparsed: Mapping[str, int], waiting: Mapping[tuple[str, str], int]
-) -> Iterator[str]:
-    for source, row in sorted(state["ledger"].items()):
-        retired = state["retired"].get(source, (0, 0))
-        there = stored.get(source, 0) + retired[0]
-        if there != row["stored"]:
-            yield f"ledger {source}: stored {row['stored']}, the segments hold {there}"
-        there = unparsed.get(source, 0) + retired[1]
-        if there != row["unparsed"]:
-            yield f"ledger {source}: unparsed {row['unparsed']}, the segments hold {there}"
-        rejected = sum(row["rejected"].values())
-        if row["received"] != row["stored"] + rejected + row["duplicates"]:
-            yield (
-                f"ledger {source}: received {row['received']} is not stored {row['stored']} + rejected {rejected}"
-                f" + duplicates {row['duplicates']}"
-            )
-        for reason, n in row["rejected"].items():
-            if n != waiting.get((source, reason), 0):
-                yield f"ledger {source}: {n} rejected ({reason}), the dead letters hold {waiting.get((source, reason), 0)}"
-    for source in sorted(set(stored) - set(state["ledger"])):
-        yield f"ledger {source or '(no source)'}: {stored[source]} events stored, none counted"
