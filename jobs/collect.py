@@ -165,7 +165,7 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
     """Batches gathered to deliveries; what was read before a source failed is delivered too."""
     batches: Iterator[RawBatch] = collector(runtime, source).pull(known)
     places = {checkpoint.stream: checkpoint for checkpoint in known}
-    more = extra(source)
+    more, rows = extra(source), foreign.ROWS if source.type == "opensearch" else ROWS
     pending, count, failure = Pending(source.id, more), 0, None
     while True:
         try:
@@ -180,7 +180,7 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
         pending.add(batch, places.get(stream, replace(batch.checkpoint, position=0)), runtime.clock.now())
         places[stream] = batch.checkpoint
         count += 1
-        if pending.received >= ROWS or count >= BATCHES:
+        if pending.received >= rows or count >= BATCHES:
             yield pending
             pending, count = Pending(source.id, more), 0
     if count:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 5.0
 """Seconds for which a cluster of others is tried; the next pull tries again."""
+ROWS: Final = 50_000
+"""Documents of a delivery, about: pages are small, and what they become is held in memory until then."""
 PREFIX: Final = "thapcanh"
 EVIDENCE: Final = "evidence"
 """Stream of the events that a scan in place has copied: stored so far; state `from` = the scan's cursor when the last of them were."""
