@@ -1,0 +1,377 @@
+"""The cluster engine when what lies between breaks: a real server behind a proxy that drops, delays, cuts and lies."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from contextlib import ExitStack
+
+import pytest
+
+from domain.errors import StoreError
+from store import open_store
+from store.base import Counts, Delivery
+from store.opensearch import client, write
+from tests.servers.proxy import ANSWERS, Busy, Cut, Drop, DropAnswer, Garbage, Proxy, Says, Silence, Slow, answer
+from tests.store.broken import REQUESTS, check, new, scanned, work
+from tests.store.contract import found
+from tests.store.events import T0, delivery, events, identity, numbers
+
+
+@pytest.fixture(scope="module")
+def proxy(opensearch_url):
+    with Proxy(opensearch_url) as between:
+        yield between
+
+
+@pytest.fixture
+def store(proxy, index_prefix):
+    """A store that is reached through the proxy."""
+    store = open_store(proxy.url, {"index_prefix": index_prefix})
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Gives up after a second: for faults that last."""
+    monkeypatch.setattr(client, "PATIENCE", 1.0)
+    monkeypatch.setattr(client, "FIRST_PATIENCE", 1.0)
+    monkeypatch.setattr(write, "PATIENCE", 1.0)
+
+
+EVERYWHERE = {
+    "dropped before": Drop(), "reset before": Drop(reset=True), "dropped after": DropAnswer(), "reset after": DropAnswer(reset=True),
+    "cut": Cut(), "garbage": Garbage(), **{name: Says(what) for name, what in ANSWERS}, "502 although done": Says(ANSWERS[1][1], done=True),
+}  # fmt: skip
+
+
+FIRST = ("template", "index", "mapping")
+"""Requests of a store that is new."""
+
+
+@pytest.fixture(scope="module")
+def rounds(plain_opensearch, proxy):
+    """One store for many rounds."""
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    store = open_store(proxy.url, {"index_prefix": prefix})
+    yield store, prefix, itertools.count()
+    store.close()
+    plain_opensearch.forget(prefix)
+
+
+@pytest.mark.parametrize("fault", EVERYWHERE.values(), ids=EVERYWHERE)
+def test_a_fault_of_any_request_passes(proxy, rounds, opensearch_url, fault):
+    """Every kind of request is hit, and hit again when it is repeated."""
+    store, prefix, numbered = rounds
+    number = next(numbered)
+    with ExitStack() as faults:
+        rules = {
+            name: faults.enter_context(proxy.fault(pattern, fault, times=2)) for name, pattern in REQUESTS.items() if name not in FIRST
+        }
+        work(store, number)
+    assert [name for name, rule in rules.items() if not rule.used] == []
+    check(opensearch_url, prefix, number + 1)
+
+
+@pytest.mark.parametrize("fault", ["dropped after", "empty object 200", "503"])
+def test_a_fault_while_a_store_is_made_passes(proxy, store, opensearch_url, index_prefix, fault):
+    with ExitStack() as faults:
+        rules = [faults.enter_context(proxy.fault(REQUESTS[name], EVERYWHERE[fault], times=2)) for name in FIRST]
+        work(store)
+    assert all(rule.used for rule in rules)
+    check(opensearch_url, index_prefix)
+
+
+def test_silence_and_a_slow_line_pass(proxy, store, opensearch_url, index_prefix):
+    with (
+        proxy.fault("_bulk", Silence(0.5)),
+        proxy.fault("deliveries/_create", Silence(0.3, late=True)),
+        proxy.fault("_mget", Slow(2000), 4),
+    ):
+        work(store)
+    check(opensearch_url, index_prefix)
+
+
+def test_a_node_that_hangs_is_left_for_another(proxy, opensearch_url, index_prefix, monkeypatch):
+    """It keeps its connections and answers nothing."""
+    monkeypatch.setattr(client, "FIRST_TIMEOUT", 0.4)
+    store = open_store(f"{proxy.url},{opensearch_url}", {"index_prefix": index_prefix})
+    with proxy.fault("", Silence(20), times=1000) as hung:
+        begun = time.monotonic()
+        work(store)
+        assert time.monotonic() - begun < 10
+        assert hung.used
+    store.close()
+    check(opensearch_url, index_prefix)
+
+
+def test_a_storm_of_full_queues_passes_item_by_item(proxy, store, opensearch_url, index_prefix):
+    with proxy.fault("_bulk", Busy(2), times=4) as storm:
+        work(store)
+    assert storm.used == 4
+    check(opensearch_url, index_prefix)
+
+
+def test_a_storm_that_lasts_stores_nothing_and_says_so(proxy, store, opensearch_url, index_prefix, impatient):
+    with proxy.fault("_bulk", Busy(2), times=1000), pytest.raises(StoreError) as told:
+        work(store)
+    assert told.value.exit_code == 6
+    assert str(told.value).startswith(f"{proxy.url}/{index_prefix}-events-nginx-2026.11.24: the cluster does not take ")
+    assert "rejected execution" in str(told.value)
+    assert "they are read again by the next collection" in str(told.value)
+    assert store.events.head() == 0
+    assert "events of delivery" in store.events.verify()[0]
+    work(store)
+    check(opensearch_url, index_prefix)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (429, "too busy or has lost nodes (429 circuit_breaking_exception): Data too large"),
+        (503, "too busy or has lost nodes (503 cluster_manager_not_discovered_exception)"),
+        (502, "too busy or has lost nodes (502 "),
+        (200, "what answers here is no OpenSearch, or not all of it: Unknown mimetype"),
+        (404, "what answers here is no OpenSearch, or not all of it: {'message': 'no Route matched"),
+    ],
+)  # fmt: skip
+def test_what_lasts_is_told(proxy, store, opensearch_url, index_prefix, impatient, status, said):
+    store.events.append(delivery(events(0, 40), position=40))
+    what = next(m for _, m in ANSWERS if f" {status} " in m.first)
+    begun = time.monotonic()
+    with proxy.fault("", Says(what), times=1000), pytest.raises(StoreError) as told:
+        store.events.append(delivery(events(40, 40), position=80))
+    assert time.monotonic() - begun < 4
+    assert said in str(told.value)
+    assert "<" not in told.value.what.replace("<html>", "")
+    store.events.append(delivery(events(40, 40), position=80))
+    check(opensearch_url, index_prefix, committed=False)
+
+
+def test_an_answer_lost_for_good_stores_once(proxy, store, opensearch_url, index_prefix, impatient):
+    """The log entry stands, the writer never hears so: the next try finds it out."""
+    store.events.append(delivery(events(0, 40), position=40))
+    with proxy.fault("deliveries/_create", DropAnswer(), times=1000), pytest.raises(StoreError, match="cannot be reached"):
+        store.events.append(delivery(events(40, 40), position=80))
+    assert store.events.head() == 80
+    check(opensearch_url, index_prefix, committed=False)
+
+
+def test_a_scan_whose_end_was_not_heard_keeps_its_state(proxy, store, opensearch_url, index_prefix, impatient):
+    store.events.append(delivery(events(0, 80), position=80))
+    with proxy.fault("records/_create", DropAnswer(), times=1000), pytest.raises(StoreError):
+        store.coordination.commit_scan("sigma", 0, 80, [new("0a"), new("0b")], T0, {"round": 0})
+    assert not store.coordination.commit_scan("sigma", 0, 80, [new("0a"), new("0b")], T0, {"round": 9})
+    check(opensearch_url, index_prefix)
+
+
+def test_a_request_too_large_is_sent_in_parts(proxy, store, opensearch_url, index_prefix):
+    limit = Says(answer(413, b"<html>413 Request Entity Too Large</html>", "text/html"))
+    with proxy.fault("_bulk", limit, times=3) as refused:
+        work(store)
+    assert refused.used == 3
+    check(opensearch_url, index_prefix)
+
+
+def test_one_event_too_large_goes_to_the_dead_letters(proxy, store):
+    with proxy.fault("-events-.*_bulk", Says(answer(413, b"")), times=1000):
+        store.events.append(delivery(events(0, 1), position=1))
+    (status,) = store.events.ledger()
+    assert (status.stored, dict(status.rejected)) == (0, {"the cluster refused it: too_large": 1})
+    ((number, letter),) = store.events.dead_letters()
+    assert letter.raw == b"record 0"
+    store.events.append(Delivery({"nginx": [events(0, 1)]}, counts=[Counts("web1", stored=1)], replayed=[number]))
+    assert (found(store), list(store.events.dead_letters()), store.events.verify()) == ([0], [], [])
+
+
+def test_no_room_for_another_index_is_no_dead_letter(proxy, store):
+    """The limit of shards is reached, the index is closed: all events are refused, none of them is at fault."""
+    full = "this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open"
+    error = {"type": "validation_exception", "reason": full}
+    refused = pytest.raises(StoreError, match=r"the index takes nothing: this action would add \[2\] total shards")
+    with proxy.fault("-events-.*_bulk", Busy(1, error, 400)), refused:
+        store.events.append(delivery(events(0, 4), position=4))
+    assert list(store.events.dead_letters()) == []
+    assert store.events.head() == 0
+
+
+# --- what people do to a cluster ---------------------------------------------------------------------------------------------
+
+
+def go_on(store, kind):
+    """What needs an index of that kind."""
+    if kind == "records":
+        assert store.coordination.commit_scan("sigma", 0, 80, [new("0a"), new("0b")], T0, {"round": 0})
+    else:
+        store.events.append(delivery(events(40, 40), position=80))
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("write", "the index is read-only: index [{index}] blocked by: [FORBIDDEN/8/index write (api)];"),
+        ("read_only_allow_delete", "a disk of the cluster is too full, its indices are read-only: index [{index}] blocked by: "),
+    ],
+)
+@pytest.mark.parametrize("kind", ["events-nginx-2026.11.24", "deliveries", "records"])
+def test_a_blocked_index_is_told_at_once_and_goes_on_when_it_is_lifted(cluster_store, plain_opensearch, index_prefix, block, said, kind):
+    store, index = cluster_store, f"{index_prefix}-{kind}"
+    store.events.append(delivery(events(0, 40), position=40))
+    plain_opensearch.call("PUT", f"{index}/_settings", {f"index.blocks.{block}": True})
+    begun = time.monotonic()
+    with pytest.raises(StoreError) as told:
+        go_on(store, kind)
+    assert time.monotonic() - begun < 5
+    assert said.format(index=index) in str(told.value)
+    assert "then run it again" in told.value.hint
+    plain_opensearch.call("PUT", f"{index}/_settings", {f"index.blocks.{block}": None})
+    for step in (kind, "events" if kind == "records" else "records"):
+        go_on(store, step)
+    check(plain_opensearch.url, index_prefix)
+
+
+def test_a_closed_index_is_told(cluster_store, plain_opensearch, index_prefix):
+    cluster_store.events.append(delivery(events(0, 4), position=4))
+    plain_opensearch.call("POST", f"{index_prefix}-events-nginx-2026.11.24/_close")
+    with pytest.raises(StoreError, match="the index takes nothing: closed"):
+        cluster_store.events.append(delivery(events(4, 4), position=8))
+    assert list(cluster_store.events.dead_letters()) == []
+
+
+def test_an_index_made_by_hand_is_refused_with_the_way_out(cluster_store, plain_opensearch, index_prefix):
+    index = f"{index_prefix}-events-nginx-2026.11.24"
+    plain_opensearch.call("POST", f"{index}/_doc?refresh=true", {"user": {"name": "root"}, "@timestamp": "2026-11-24"})
+    with pytest.raises(StoreError) as told:
+        cluster_store.events.append(delivery(events(0, 4), position=4))
+    assert f"{index}: this index was not made from our template: " in str(told.value)
+    assert "user.name is text, not keyword" in str(told.value)
+    assert "copy what is in it to another name (_reindex) and delete it, then run it again" in told.value.hint
+    assert cluster_store.events.head() == 0
+    plain_opensearch.call("DELETE", index)
+    cluster_store.events.append(delivery(events(0, 4), position=4))
+    assert found(cluster_store, "user.name:ROOT") == [3, 0]
+    assert cluster_store.events.verify() == []
+
+
+def test_a_template_deleted_behind_our_back_is_made_again(cluster_store, plain_opensearch, index_prefix):
+    cluster_store.events.append(delivery(events(0, 4), position=4))
+    plain_opensearch.call("DELETE", f"_index_template/{index_prefix}-events")
+    cluster_store.events.append(delivery(events(4, 4), parser="sshd", position=8))
+    assert sorted(found(cluster_store, "user.name:ROOT")) == [0, 3, 4, 7]
+    made = plain_opensearch.call("GET", f"{index_prefix}-events-sshd-2026.11.24/_mapping")
+    assert next(iter(made.values()))["mappings"]["properties"]["user"]["properties"]["name"]["normalizer"] == "lower"
+
+
+def test_a_template_of_an_older_dictionary_gets_the_new_fields(cluster_store, plain_opensearch, index_prefix):
+    """The indices that are there get them as well; fields of a newer one stay."""
+    cluster_store.events.append(delivery(events(0, 4), position=4))
+    name, index = f"_index_template/{index_prefix}-events", f"{index_prefix}-events-nginx-2026.11.24"
+    old = plain_opensearch.call("GET", name)["index_templates"][0]["index_template"]
+    del old["template"]["mappings"]["properties"]["url"]
+    old["template"]["mappings"]["properties"]["later"] = {"type": "keyword"}
+    old["_meta"]["dictionary"] = old["template"]["mappings"]["_meta"]["dictionary"] = "another"
+    plain_opensearch.call("PUT", name, old)
+    plain_opensearch.call("DELETE", index)
+    plain_opensearch.call("PUT", index)
+    open_and_append(plain_opensearch.url, f"{index_prefix}", events(4, 4), 8)
+    properties = plain_opensearch.call("GET", name)["index_templates"][0]["index_template"]["template"]["mappings"]["properties"]
+    assert {"url", "later"} <= properties.keys()
+    assert "url" in plain_opensearch.call("GET", f"{index}/_mapping")[index]["mappings"]["properties"]
+
+
+def test_a_template_of_another_type_is_refused(cluster_store, plain_opensearch, index_prefix):
+    cluster_store.events.append(delivery(events(0, 4), position=4))
+    name = f"_index_template/{index_prefix}-events"
+    old = plain_opensearch.call("GET", name)["index_templates"][0]["index_template"]
+    old["template"]["mappings"]["properties"]["user"] = {"type": "long"}
+    old["_meta"]["dictionary"] = "another"
+    plain_opensearch.call("PUT", name, old)
+    with pytest.raises(
+        StoreError, match=r"was made from another dictionary: user is long, this version needs object.*; nothing was changed"
+    ):
+        open_and_append(plain_opensearch.url, index_prefix, events(4, 4), 8)
+
+
+def test_made_up_names_beyond_the_limit_are_kept_not_indexed(cluster_store, plain_opensearch, index_prefix):
+    cluster_store.events.append(delivery(events(0, 1), position=1))
+    index = f"{index_prefix}-events-nginx-2026.11.24"
+    full = plain_opensearch.call("GET", f"{index}/_field_caps?fields=*")["fields"]
+    plain_opensearch.call("PUT", f"{index}/_settings", {"index.mapping.total_fields.limit": len(full) + 40})
+    more = {f"winlog__event_data__x{n}": f"v{n}" for n in range(200)}
+    cluster_store.events.append(delivery(events(1, 3, **more), position=4))
+    cluster_store.events.append(delivery(events(4, 1), position=5))
+    assert list(cluster_store.events.dead_letters()) == []
+    assert found(cluster_store, "winlog.event_data.x7:V7") == [3, 2, 1]
+    assert found(cluster_store, "winlog.event_data.x199:v199") == [3, 2, 1]
+    assert cluster_store.events.verify() == []
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["another process", "this process"])
+def test_a_deleted_log_is_no_empty_store(cluster_store, plain_opensearch, index_prefix, fresh):
+    work(cluster_store)
+    plain_opensearch.call("DELETE", f"{index_prefix}-deliveries")
+    store = open_store(plain_opensearch.url, {"index_prefix": index_prefix}) if fresh else cluster_store
+    for attempt in (
+        lambda: store.events.append(delivery(events(80, 4), position=84)),
+        store.events.head,
+        lambda: found(store),
+        store.events.verify,
+    ):
+        with pytest.raises(StoreError) as told:
+            attempt()
+        assert "the log " in told.value.what
+        assert f"{index_prefix}-deliveries" in told.value.where
+        assert "restore the index from a snapshot" in told.value.hint
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["another process", "this process"])
+def test_deleted_records_are_no_empty_store(cluster_store, plain_opensearch, index_prefix, fresh):
+    work(cluster_store)
+    plain_opensearch.call("DELETE", f"{index_prefix}-records")
+    store = open_store(plain_opensearch.url, {"index_prefix": index_prefix}) if fresh else cluster_store
+    for attempt in (
+        lambda: store.coordination.cursor("sigma"), lambda: list(store.records.find("alert")),
+        lambda: store.records.append([new("z")], T0), lambda: store.coordination.commit_scan("sigma", 0, 80, [new("a")], T0),
+    ):  # fmt: skip
+        with pytest.raises(StoreError, match="the log "):
+            attempt()
+
+
+def test_events_deleted_behind_our_back_are_missed(cluster_store, plain_opensearch, index_prefix):
+    work(cluster_store)
+    index = f"{index_prefix}-events-nginx-2026.11.24"
+    plain_opensearch.call("DELETE", index)
+    store = open_store(plain_opensearch.url, {"index_prefix": index_prefix})
+    assert [line.partition(" events of delivery")[0] for line in store.events.verify()] == [f"{index}: 0"] * 2
+    with pytest.raises(StoreError, match=r"40 of 40 events of delivery .* are not in the index"):
+        scanned(store)
+    store.events.append(delivery(events(80, 4), position=84))
+    assert numbers(store.events.fetch([identity(81).hex()])) == [81]
+    assert scanned(store, 80) == [80, 81, 82, 83]
+
+
+def test_a_lost_snapshot_of_the_log_is_folded_again(cluster_store, plain_opensearch, index_prefix):
+    for n in range(70):
+        cluster_store.records.append([new(str(n))], T0)
+    assert plain_opensearch.call("GET", f"{index_prefix}-records/_doc/view-records")["found"]
+    plain_opensearch.call("DELETE", f"{index_prefix}-records/_doc/view-records")
+    store = open_store(plain_opensearch.url, {"index_prefix": index_prefix})
+    assert store.records.append([new("z")], T0)[0].seq == 71
+
+
+def test_leases_deleted_are_taken_anew(cluster_store, plain_opensearch, index_prefix):
+    assert cluster_store.coordination.lease("scan", "one", 60, T0)
+    plain_opensearch.call("DELETE", f"{index_prefix}-leases")
+    assert cluster_store.coordination.lease("scan", "two", 60, T0)
+    assert not cluster_store.coordination.lease("scan", "three", 60, T0)
+
+
+def open_and_append(url, prefix, table, position):
+    """As another process does it."""
+    store = open_store(url, {"index_prefix": prefix})
+    try:
+        store.events.append(delivery(table, position=position))
+    finally:
+        store.close()
