@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 
 import pyarrow as pa
@@ -180,12 +181,17 @@ def _states(own: Mapping[str, Mapping[str, object]], there: Mapping[str, Mapping
 
 def _cursors(stores: tuple[Store, Store], snaps: tuple[Snapshot, Snapshot], mark: Mark | None, out: Comparison) -> None:
     """States are equal, and as many events wait behind each cursor (more where it has no exact place); positions are of their own store."""
+
+    @cache
+    def behind(side: int, position: int) -> int:  # a cluster reads what it counts
+        return count_between(stores[side].events, position, snaps[side].head)
+
     for name, (at, state) in snaps[0].cursors.items():
         there, kept = snaps[1].cursors.get(name, (0, {}))
         waiting = (at, there)
         exact = name.startswith(AS_THEY_ARE) or mark is None or mark.translate(at)[0] == at
         if not name.startswith(AS_THEY_ARE):
-            waiting = count_between(stores[0].events, at, snaps[0].head), count_between(stores[1].events, there, snaps[1].head)
+            waiting = behind(0, at), behind(1, there)
         misplaced = waiting[0] != waiting[1] if exact else waiting[0] > waiting[1]
         if dict(state) != dict(kept) or (misplaced and not out.kept):
             shown = [f"{n} {plain_hash(dict(s))}" for n, s in zip(waiting, (state, kept), strict=True)]

@@ -20,13 +20,15 @@ from jobs import audit
 from jobs.config import load
 from jobs.runtime import Runtime
 from jobs.store_compare import Comparison, Difference, compare
-from jobs.store_copy_events import SOURCE, EventCopy, Mark, marks
+from jobs.store_copy_events import SOURCE, EventCopy, Mark, deliver, marks
 from jobs.store_copy_state import Snapshot, copy_cursors, copy_holds, copy_letters, copy_records, settle, snapshot
 from jobs.store_files import Mirrored, differing, mirror
 from store.base import RESERVED, Delivery, Store
 
 Tick = Callable[[int, int], None]
 """Told (done, of how many): events copied and compared."""
+RESTORE: Final = "store.restore"
+"""The action of a restore."""
 _IDENTITY: Final = f"{RESERVED}id"
 _PASSES: Final = 5
 
@@ -101,16 +103,22 @@ def backup(runtime: Runtime, folder: str, order: Order = Order(), tick: Tick = l
 
 def restore(runtime: Runtime, folder: str, order: Order = Order(), tick: Tick = lambda *_: None) -> Copied:
     """A backup into the configured store, which must be empty."""
-    order = replace(order, action="store.restore", beside=(Path(folder).resolve(), runtime.state_dir))
+    order = replace(order, action=RESTORE, beside=(Path(folder).resolve(), runtime.state_dir))
     return copy(runtime, Ends(source=f"file:{folder}"), order, tick)
 
 
 def copy_stores(source: Store, target: Store, note: audit.Entry, order: Order = Order(), tick: Tick = lambda *_: None) -> Copied:
-    """The same with open stores: `note` goes into the audit log of the source first, so that the copy has it too."""
+    """The same with open stores. `note` goes into the audit log of the source first, so that the copy has it too.
+
+    A source that is a copy itself is left as it is, so that it can go on being one. What is restored is a store of its own from then on:
+    its log has the note, as its first entry.
+    """
     began = time.monotonic()
     out = Copied(source.url, target.url)
     mark = _mark(source, target, note.at)
-    audit.note(source.records, replace(note, detail={"events": source.events.head() - mark.after}))
+    note = replace(note, detail={"events": source.events.head() - mark.after})
+    if note.action != RESTORE and not _is_copy(source):
+        audit.note(source.records, note)
     snap, mark = _bring((source, target), mark, note.at, out, tick)
     if order.before:
         out.removed = target.events.retain(order.before).rows
@@ -120,6 +128,8 @@ def copy_stores(source: Store, target: Store, note: audit.Entry, order: Order = 
         total = 2 * mark.at
         out.comparison = compare(source, target, snap, mark, lambda n: tick(n, total))
         out.compare_seconds = round(time.monotonic() - began, 3)
+    if note.action == RESTORE and (out.comparison is None or out.comparison.same):
+        audit.note(target.records, replace(note, target=source.url))
     return out
 
 
@@ -166,11 +176,11 @@ def _mark(source: Store, target: Store, now: datetime) -> Mark:
     if mark is None:
         _refuse_filled(target, hint)
         mark = Mark(origin, step=1)
-        target.events.append(Delivery({}, checkpoints=[mark.checkpoint], began=[Mark(origin).checkpoint]))
+        deliver(target.events, Delivery({}), Mark(origin), mark)
         return mark
     if mark.origin != origin:
         raise StoreError("the target is a copy of another store", where=target.url, hint=hint)
-    if more := (target.events.head() - mark.head) or (_records(target) - _copied_records(target)):
+    if more := _own(target, mark):
         what = f"the target has been written to since it was copied ({more:+} events or records): it is a store of its own now"
         raise StoreError(what, where=target.url, hint=hint)
     if source.events.head() < mark.after:
@@ -193,8 +203,14 @@ def _records(store: Store) -> int:
     return sum(1 for _ in store.records.find(""))
 
 
-def _copied_records(target: Store) -> int:
-    return int(str(target.coordination.state(SOURCE).get("count", 0)))
+def _own(target: Store, mark: Mark) -> int:
+    """Events, else records, that a copy has beyond what was copied."""
+    return (target.events.head() - mark.head) or (_records(target) - int(str(target.coordination.state(SOURCE).get("count", 0))))
+
+
+def _is_copy(store: Store) -> bool:
+    """Whether it holds a copy and nothing else."""
+    return any(not _own(store, mark) for mark in marks(store.events))
 
 
 def _identity(store: Store, now: datetime) -> str:

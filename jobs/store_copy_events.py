@@ -84,6 +84,14 @@ def marks(target: EventStore) -> list[Mark]:
     return [mark_of(c) for c in target.checkpoints(SOURCE)]
 
 
+def deliver(target: EventStore, delivery: Delivery, old: Mark, new: Mark) -> int:
+    """Append and move the mark, both or neither; the new head. ConflictError when the mark is no longer where it was."""
+    try:
+        return target.append(replace(delivery, checkpoints=[*delivery.checkpoints, new.checkpoint], began=[old.checkpoint]))
+    except ConflictError as error:
+        raise ConflictError("another copy into this store is running; it was left alone", hint="wait until it has ended") from error
+
+
 class EventCopy:
     """Brings a target up to the head of a source's snapshot."""
 
@@ -126,10 +134,7 @@ class EventCopy:
         new = replace(old, step=old.step + 1, head=head, upto=end, held=_added(old.held, self._tables))
         if whole:
             new = replace(new, after=end, at=head, upto=0, edges=(*old.edges, (end, head)))
-        try:
-            reached = self._target.append(Delivery(dict(self._tables), checkpoints=[new.checkpoint], began=[old.checkpoint]))
-        except ConflictError as error:
-            raise ConflictError("another copy into this store is running; it was left alone", hint="wait until it has ended") from error
+        reached = deliver(self._target, Delivery(dict(self._tables)), old, new)
         if reached > head:
             what = f"{rows} events were written and the head moved from {old.head} to {reached}: somebody else writes to the target"
             raise StoreError(what, hint="stop whatever writes into the target, then copy into an empty store")

@@ -13,7 +13,7 @@ from collectors import faults
 from domain.errors import ConflictError, StoreError
 from domain.raw import Checkpoint
 from jobs import publish, retro
-from jobs.store_copy_events import SOURCE, Mark
+from jobs.store_copy_events import SOURCE, Mark, deliver
 from jobs.store_hash import count_between, letter_hash
 from store.base import RESERVED, Counts, DeadLetter, Delivery, Hold, NewRecord, SourceStatus, Store
 
@@ -23,7 +23,7 @@ _LEFT: Final = (RESERVED, publish.NAME)
 """Cursors that belong to one store and are not copied."""
 _TRIES: Final = 20
 RECORDS: Final = 200
-"""Records of a transaction."""
+"""Records, or dead letters, of a transaction."""
 _LETTERS: Final = 16 << 20
 """Bytes of dead letters of a delivery."""
 
@@ -81,13 +81,15 @@ def copy_letters(source: Store, target: Store, snap: Snapshot, mark: Mark) -> tu
         letter.number for digest, own in snap.letters.items() for letter in own[: max(0, len(own) - len(there.get(digest, ())))]
     }  # fmt: skip
     batch: list[DeadLetter] = []
+    size = 0
     missing = set(wanted)
     for number, letter in source.events.dead_letters() if wanted else ():
         if number in wanted:
             batch.append(letter)
+            size += len(letter.raw)
             missing.discard(number)
-            if sum(len(b.raw) for b in batch) > _LETTERS:
-                mark, batch = _step(target, mark, Delivery({}, dead=batch)), []
+            if size > _LETTERS or len(batch) == RECORDS:
+                mark, batch, size = _step(target, mark, Delivery({}, dead=batch)), [], 0
     if batch:
         mark = _step(target, mark, Delivery({}, dead=batch))
     return mark, len(wanted) - len(missing), not missing
@@ -160,8 +162,7 @@ def copy_cursors(source: Store, target: Store, snap: Snapshot, mark: Mark, now: 
 def _step(target: Store, mark: Mark, delivery: Delivery) -> Mark:
     """Append a delivery without events, and count it."""
     new = replace(mark, step=mark.step + 1)
-    checkpoints = [*delivery.checkpoints, new.checkpoint]
-    target.events.append(replace(delivery, checkpoints=checkpoints, began=[mark.checkpoint]))
+    deliver(target.events, delivery, mark, new)
     faults.point("copied-state")
     return new
 

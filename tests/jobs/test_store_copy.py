@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from domain.errors import StoreError, UsageError
+from domain.errors import ConflictError, StoreError, UsageError
 from domain.raw import Checkpoint
 from domain.window import TimeWindow
 from jobs import audit, store_copy, store_copy_events
@@ -314,6 +315,41 @@ def test_a_copy_of_another_store_is_refused(tmp_store, other, tmp_path):
     with pytest.raises(StoreError, match="the target is a copy of another store"):
         copy_stores(third, other, NOTE)
     third.close()
+
+
+def test_a_copy_of_a_copy_leaves_the_first_as_it_is(tmp_store, other, tmp_path):
+    """A backup goes on being one after somebody has restored it, which the restored store notes."""
+    fill(tmp_store)
+    copy_stores(tmp_store, other, NOTE)
+    restored, third = open_store(f"file:{tmp_path / 'restored'}"), open_store(f"file:{tmp_path / 'third'}")
+    done = copy_stores(other, restored, replace(NOTE, action=store_copy.RESTORE))
+    assert [(e.action, e.target) for e in audit.entries(restored.records)] == [("store.copy", "there"), ("store.restore", other.url)]
+    assert audit.verify(restored.records).problems == ()
+    assert done.comparison.same
+    assert check_stores(other, restored).comparison.same
+    copy_stores(other, third, NOTE)
+    assert_same(copy_stores(tmp_store, other, NOTE), tmp_store, other)
+    with pytest.raises(StoreError, match=r"written to since it was copied \(\+1 events or records\)"):
+        copy_stores(other, restored, NOTE)
+    restored.close()
+    third.close()
+
+
+def test_two_copies_at_once_do_no_harm(tmp_store, other, monkeypatch):
+    fill(tmp_store)
+    copy_stores(tmp_store, other, NOTE)
+    grow(tmp_store)
+    run = store_copy_events.EventCopy.run
+
+    def overtaken(self, head, cursors):
+        monkeypatch.undo()
+        copy_stores(tmp_store, other, NOTE)
+        return run(self, head, cursors)
+
+    monkeypatch.setattr(store_copy_events.EventCopy, "run", overtaken)
+    with pytest.raises(ConflictError, match="another copy into this store is running; it was left alone"):
+        copy_stores(tmp_store, other, NOTE)
+    assert_same(copy_stores(tmp_store, other, NOTE), tmp_store, other)
 
 
 def test_a_store_into_itself_is_refused(tmp_store):
