@@ -22,13 +22,18 @@ def info(form: Form = "table") -> None:
     found = jobs.info(runtime())
     if OPTIONS.json or form == "json":
         emit({
-            "url": found.url, "events": found.events, "head": found.head, "bytes": found.bytes,
+            "url": found.url, "engine": found.engine, "events": found.events, "head": found.head, "bytes": found.bytes,
             "bytes_per_event": round(found.bytes / found.events, 1) if found.events else None,
             "first": iso_local(found.first) if found.first else None, "last": iso_local(found.last) if found.last else None,
             "datasets": dict(found.datasets), "holds": [h.name for h in found.holds],
         })  # fmt: skip
         return
-    rows: list[tuple[str, object]] = [(t("store.url"), found.url), (t("store.events"), found.events), (t("store.size"), _size(found.bytes))]
+    rows: list[tuple[str, object]] = [
+        (t("store.url"), found.url),
+        (t("store.engine"), found.engine),
+        (t("store.events"), found.events),
+        (t("store.size"), _size(found.bytes)),
+    ]
     if found.events:
         rows.append((t("store.per_event"), f"{found.bytes / found.events:.0f} B"))
     if found.first and found.last:

@@ -89,7 +89,7 @@ class Config:
 
 
 _SECTIONS: Final[dict[str, frozenset[str]]] = {
-    "store": frozenset({"url", "user", "password", "ca", "client_cert", "client_key", "api_key", "index_prefix"}),
+    "store": frozenset({"url", "user", "password", "ca", "client_cert", "client_key", "api_key", "index_prefix", "shards"}),
     "content": frozenset({"paths"}),
     "org": frozenset({"profile"}),
     "period": frozenset({"style"}),

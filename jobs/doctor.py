@@ -103,6 +103,8 @@ def _store(patient: Patient) -> Iterator[Finding]:
     name = f"doctor:{schedule.holder()}"
     work.lease(name, schedule.holder(), 1, now)
     work.release(name, schedule.holder())
+    for trouble in patient.runtime.store.about().troubles:
+        yield Finding("store", "wrong" if trouble.grave else "note", f"store_{trouble.kind}", trouble.values, "docs/opensearch.md")
     yield Finding("store", "ok", "store_ok", {"url": patient.runtime.store.url, "events": patient.runtime.store.events.head()})
 
 

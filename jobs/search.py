@@ -100,21 +100,12 @@ def resolve(events: EventStore, start: str) -> str:
         return start.lower()
     if not re.fullmatch(r"[0-9a-fA-F]{4,31}", start):
         raise UsageError(f"not the id of an event: {start}", hint="4 to 32 hexadecimal digits, as soc search shows them")
-    found: set[str] = set()
-    for chunk in events.chunks():
-        found |= _ids_that_begin(chunk.ids(), start.lower())
-        if len(found) > 1:
-            raise UsageError(f"several events begin with {start}: {', '.join(sorted(found)[:3])}", hint="give more digits")
+    found = events.starting(start.lower(), limit=4)
+    if len(found) > 1:
+        raise UsageError(f"several events begin with {start}: {', '.join(found[:3])}", hint="give more digits")
     if not found:
         raise UsageError(f"no event with an id that begins with {start}")
-    return found.pop()
-
-
-def _ids_that_begin(ids: pa.Array, start: str) -> set[str]:
-    whole = bytes.fromhex(start[: len(start) // 2 * 2])
-    raw = np.frombuffer(ids.buffers()[1], dtype=np.uint8)[16 * ids.offset : 16 * (ids.offset + len(ids))].reshape(-1, 16)
-    near = np.flatnonzero((raw[:, : len(whole)] == np.frombuffer(whole, dtype=np.uint8)).all(axis=1))
-    return {text for text in (raw[row].tobytes().hex() for row in near.tolist()) if text.startswith(start)}
+    return found[0]
 
 
 def _time_of(events: EventStore, start: str) -> datetime:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 from domain.errors import UsageError
 from domain.query import Query
@@ -24,7 +23,8 @@ class Info:
     head: int
     """Highest ingest sequence: events ever accepted."""
     bytes: int
-    """Of the embedded store's folder; 0 for a cluster."""
+    """On disk, replicas included."""
+    engine: str
     first: datetime | None
     last: datetime | None
     datasets: Mapping[str, int]
@@ -35,10 +35,10 @@ class Info:
 def info(runtime: Runtime) -> Info:
     """Figures from the catalog, and the times of the first and last event."""
     events = runtime.store.events
-    url = runtime.store.url
+    about = runtime.store.about()
     return Info(
-        url=url, events=events.count(Query()), head=events.head(),
-        bytes=_size(Path(url.removeprefix("file:"))) if url.startswith("file:") else 0,
+        url=runtime.store.url, events=events.count(Query()), head=events.head(),
+        bytes=about.bytes, engine=about.engine,
         first=_edge(events, newest=False), last=_edge(events, newest=True),
         datasets={name: fields.get("", 0) for name, fields in sorted(events.coverage().items())}, holds=events.holds(),
     )  # fmt: skip
@@ -104,7 +104,3 @@ def _edge(events: EventStore, *, newest: bool) -> datetime | None:
         at: datetime = table["@timestamp"][0].as_py()
         return at
     return None
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -161,6 +161,9 @@ class EventStore(Protocol):
         Columns: the fields, `bucket` (timestamp, local-midnight aligned for days), `count`, `first`, `last`. Sorted by count, descending.
         """
 
+    def starting(self, prefix: str, limit: int = 2) -> Sequence[str]:
+        """Ids (hex) of events that begin so, at most `limit`: for people who type the first digits."""
+
     def fetch(self, ids: Sequence[str]) -> pa.Table:
         """The events with these ids (hex), all columns, in `@timestamp` order; unknown ids are left out."""
 
@@ -271,6 +274,28 @@ class Coordination(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Something that is wrong with the machines below a store."""
+
+    kind: str
+    """Key `store_KIND` of the catalogue `doctor`."""
+    values: Mapping[str, object]
+    grave: bool = False
+    """Events are in danger, or cannot be stored."""
+
+
+@dataclass(frozen=True)
+class About:
+    """A store in figures."""
+
+    engine: str
+    """For people: nothing depends on it."""
+    bytes: int
+    """On disk, replicas included."""
+    troubles: Sequence[Trouble] = ()
+
+
 class Store(Protocol):
     """One place that holds everything: what `store.url` names."""
 
@@ -281,6 +306,15 @@ class Store(Protocol):
     @property
     def events(self) -> EventStore:
         """The events."""
+
+    def about(self) -> About:
+        """Size and health, as of now."""
+
+    def snapshot(self, repository: str, name: str) -> str:
+        """A native snapshot of everything (`Capabilities.snapshots`) in a repository that the administrator has registered; its name.
+
+        StoreError where the engine has none, or when it is not complete.
+        """
 
     def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
         """Lay out id -> flat document of one projection (`domain/published.yml`), replacing what is there under these ids.

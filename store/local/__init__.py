@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from domain.errors import StoreError
-from store.base import Coordination, EventStore, RecordStore
+from store.base import About, Coordination, EventStore, RecordStore
 from store.local import upkeep
 from store.local.db import Database
 from store.local.events import LocalEvents
@@ -44,6 +44,15 @@ class LocalStore:
     def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:  # noqa: ARG002  the contract's
         """Dashboards read clusters only."""
         raise StoreError("an embedded store has no dashboards", where=self.url, hint='store.url = "https://HOST:9200": docs/dashboards.md')
+
+    def about(self) -> About:
+        """Size of the folder."""
+        files = (p for p in self._folder.path.rglob("*") if p.is_file())
+        return About("Parquet + SQLite", sum(p.stat().st_size for p in files))
+
+    def snapshot(self, repository: str, name: str) -> str:
+        """The embedded engine has none: its folder is copied (`soc store backup`)."""
+        raise StoreError(f"no snapshot {repository}/{name}: only a cluster has them", where=self.url, hint="soc store backup DIR")
 
     def close(self) -> None:
         """Release files and connections."""

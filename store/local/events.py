@@ -25,7 +25,7 @@ from store.rows import DAY, by_day, prepare
 class LocalEvents:
     """Segments in a folder, described by a catalog."""
 
-    capabilities = Capabilities(atomic_scan=True, compaction=True, snapshots=True, aggregates=True)
+    capabilities = Capabilities(atomic_scan=True, compaction=True, snapshots=False, aggregates=True)
 
     def __init__(self, db: Database, folder: Folder) -> None:
         self._db = db
@@ -89,6 +89,10 @@ class LocalEvents:
     def aggregate(self, query: Query, by: Sequence[str], every: str = "") -> pa.Table:
         """Counts by fields and time bucket."""
         return aggregate.aggregate(self, query, by, every)
+
+    def starting(self, prefix: str, limit: int = 2) -> Sequence[str]:
+        """Ids that begin so."""
+        return search.starting(self, prefix, limit)
 
     def fetch(self, ids: Sequence[str]) -> pa.Table:
         """Events by id, in `@timestamp` order."""

@@ -101,6 +101,20 @@ def fetch(events: LocalEvents, ids: Sequence[str]) -> pa.Table:
     return whole.take(pa.array(np.arange(whole.num_rows)[::-1].copy()))
 
 
+def starting(events: LocalEvents, prefix: str, limit: int) -> list[str]:
+    """Ids (hex) that begin so, sorted: whole bytes are compared for all rows of a chunk at once."""
+    whole = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
+    found: set[str] = set()
+    for chunk in events.chunks():
+        ids = chunk.ids()
+        raw = np.frombuffer(ids.buffers()[1], dtype=np.uint8)[16 * ids.offset : 16 * (ids.offset + len(ids))].reshape(-1, 16)
+        near = np.flatnonzero((raw[:, : len(whole)] == np.frombuffer(whole, dtype=np.uint8)).all(axis=1))
+        found |= {text for text in (raw[row].tobytes().hex() for row in near.tolist()) if text.startswith(prefix)}
+        if len(found) >= limit:
+            break
+    return sorted(found)[:limit]
+
+
 class Picker:
     """Chooses rows of chunks for one query; what can be prepared is prepared once."""
 

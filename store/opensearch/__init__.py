@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from store.base import Coordination, EventStore, RecordStore
+from store.base import About, Coordination, EventStore, RecordStore
 from store.opensearch.client import connect
 from store.opensearch.records import ClusterCoordination, ClusterRecords
 
@@ -32,6 +32,18 @@ class ClusterStore:
 
         return ClusterEvents(self._cluster, self._prefix, _settings(self._options))
 
+    def about(self) -> About:
+        """Size and health of the cluster."""
+        from store.opensearch.about import about
+
+        return about(self._cluster, self._prefix)
+
+    def snapshot(self, repository: str, name: str) -> str:
+        """A native snapshot of all our indices; waits until it is complete."""
+        from store.opensearch.upkeep import snapshot
+
+        return snapshot(self._cluster, self._prefix, repository, name)
+
     def publish(self, name: str, documents: Mapping[str, Mapping[str, object]]) -> int:
         """Lay out documents for dashboards; how many were new there."""
         from store.opensearch import publish
@@ -44,5 +56,5 @@ class ClusterStore:
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, object]:
-    """Settings of event indices that the configuration overrides."""
-    return {name: int(options[name]) for name in ("number_of_shards",) if options.get(name)}
+    """Settings of event indices that the configuration names."""
+    return {"number_of_shards": int(options["shards"])} if options.get("shards") else {}

@@ -110,6 +110,10 @@ class ClusterEvents:
         """Counts by fields and time bucket."""
         return grouped.aggregate(self, query, by, every)
 
+    def starting(self, prefix: str, limit: int = 2) -> Sequence[str]:
+        """Ids that begin so."""
+        return search.starting(self, prefix, limit)
+
     def fetch(self, ids: Sequence[str]) -> pa.Table:
         """Events by id, in `@timestamp` order."""
         return search.fetch(self, ids)

@@ -15,7 +15,7 @@ from domain import fields
 from domain.event import TableBatch
 from domain.query import TRUE, Query, fields_of
 from domain.raw import Int64s
-from store.opensearch.client import GONE
+from store.opensearch.client import GONE, Refused
 from store.opensearch.compile import Dsl, bounds, but, every
 from store.opensearch.documents import MORE, columns_of
 from store.opensearch.mapping import AT, DELIVERY, ORDINAL, RAW, indexed
@@ -61,6 +61,15 @@ def fetch(events: ClusterEvents, ids: Sequence[str]) -> pa.Table:
     return pa.concat_tables(found, promote_options="default") if found else pa.table({"event.id": pa.array([], pa.binary(16))})
 
 
+def starting(events: ClusterEvents, prefix: str, limit: int) -> list[str]:
+    """Ids (hex) that begin so, sorted."""
+    if not events.head():
+        return []
+    refresh(events)
+    body = {"query": {"prefix": {"event.id": {"value": prefix}}}, "size": limit, "_source": False}
+    return sorted({hit["_id"] for hit in events.cluster.search(indices(events), body)})
+
+
 def matching(events: ClusterEvents, query: Query, over: Dsl, names: Sequence[str], size: int) -> Iterator[tuple[pa.Table, Int64s]]:
     """(events that match, their times in microseconds), page by page."""
     matcher = None if query.where == TRUE else match.Matcher([match.Entry(0, TRUE, query.where)])
@@ -85,7 +94,7 @@ def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[s
         **({"_source": {"includes": list(includes)}} if includes else {}),
     }  # fmt: skip
     with _moment(events) as pit:
-        while True:
+        while pit:
             hits = events.cluster.search("", {**body, "pit": {"id": pit, "keep_alive": _ALIVE}})
             if hits:
                 after = hits[-1]["sort"]
@@ -98,8 +107,14 @@ def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[s
 
 @contextmanager
 def _moment(events: ClusterEvents) -> Iterator[str]:
-    """A point in time over all events."""
-    made = events.cluster.call("POST", f"/{indices(events)}/_search/point_in_time", params={"keep_alive": _ALIVE, **GONE})
+    """A point in time over all events; "" when there is no index."""
+    try:
+        made = events.cluster.call("POST", f"/{indices(events)}/_search/point_in_time", params={"keep_alive": _ALIVE, **GONE})
+    except Refused as error:
+        if error.status != 400 or "invalid id: [null]" not in error.reason:  # what OpenSearch says when the pattern matches nothing
+            raise
+        yield ""
+        return
     try:
         yield str(made["pit_id"])
     finally:

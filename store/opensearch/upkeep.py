@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 
+from domain.errors import StoreError
 from domain.window import TimeWindow, micros
 from store import faults
 from store import rows as tables
 from store.base import Counts, Hold, Retained
 from store.opensearch import deliveries
+from store.opensearch.client import Cluster, Refused
 from store.opensearch.deliveries import Slice
 from store.opensearch.documents import columns_of
 from store.opensearch.log import Entry, State
@@ -29,6 +33,8 @@ _KEPT: Final = 1_000
 """Entries of the log that are never removed: other processes may still be reading on from there."""
 _LEFT_ALONE: Final = timedelta(hours=1)
 """A collector that has not committed its documents for so long is dead."""
+_ASK: Final = 0.5
+"""Seconds between looks at a snapshot that is being taken."""
 _PAGE: Final = 5_000
 
 
@@ -219,3 +225,23 @@ def _touched(held: Hold, there: Mapping[str, Any]) -> bool:
         return True
     start, end = held.window.micros
     return bool(there["high"] >= start and there["low"] < end)
+
+
+def snapshot(cluster: Cluster, prefix: str, repository: str, name: str) -> str:
+    """Everything under the prefix into a registered repository. StoreError when it is not complete."""
+    body = {"indices": f"{prefix}-*", "include_global_state": False, "metadata": {"by": "soc store backup"}}
+    path = f"/_snapshot/{quote(repository, safe='')}/{quote(name, safe='')}"
+    try:
+        cluster.call("PUT", path, body)
+        while (there := cluster.call("GET", path)["snapshots"][0])["state"] == "IN_PROGRESS":
+            time.sleep(_ASK)
+    except Refused as error:
+        if error.kind == "repository_missing_exception":
+            raise StoreError(f"no snapshot repository {repository}", where=cluster.where, hint="docs/opensearch.md, Backup") from None
+        raise
+    if there["state"] != "SUCCESS":
+        why = "; ".join(sorted({str(f.get("reason", "")) for f in there.get("failures", ())}))[:300]
+        raise StoreError(
+            f"snapshot {repository}/{name} is {there['state']}: {why}", where=cluster.where, hint="mend it and take another one"
+        )
+    return f"{repository}/{name}"

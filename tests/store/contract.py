@@ -140,6 +140,20 @@ def test_search_by_id_and_fetch(store):
     assert store.events.fetch(["not an id"]).num_rows == 0
 
 
+def test_ids_that_begin_so(store):
+    store.events.append(delivery(events(0, 50)))
+    start = identity(3).hex()
+    assert list(store.events.starting(start[:-1], limit=3)) == [identity(n).hex() for n in range(3)]
+    assert list(store.events.starting(start)) == [start]
+    assert list(store.events.starting("ff")) == []
+
+
+def test_a_store_says_how_large_it_is(store):
+    store.events.append(delivery(events(0, 50)))
+    assert store.about().bytes > 200
+    assert store.about().engine
+
+
 def test_aggregate_by_fields_and_local_days(store):
     store.events.append(delivery(events(0, 4, at=datetime(2026, 11, 23, 16, 59, 58, tzinfo=UTC))))
     store.events.append(delivery(events(4, 1, user__name="root")))

@@ -22,7 +22,19 @@ TEXTS = (
     "X" * 8191, "ab\x00c", "tab\tnew\nline", "İstanbul", "ΣΑΣ", "ß", "😀 emoji", "4688", "04688", "4688.0", "1e3", "-7", "true", "False", '"quoted"',
     "C:\\Windows\\System32\\cmd.exe", "c:\\windows\\system32\\CMD.EXE", "10.0.0.1", "%41", "a.b..c", "<script>", "cmd /c whoami && net user",
 )  # fmt: skip
-ADDRESSES = ("10.0.0.1", "10.0.0.200", "192.168.1.1", "2001:db8::1", "2001:DB8:0:0::1", "::ffff:10.0.0.7", "fe80::1%eth0", "[2001:db8::2]", "::1", "none", "010.0.0.1")
+ADDRESSES = (
+    "10.0.0.1",
+    "10.0.0.200",
+    "192.168.1.1",
+    "2001:db8::1",
+    "2001:DB8:0:0::1",
+    "::ffff:10.0.0.7",
+    "fe80::1%eth0",
+    "[2001:db8::2]",
+    "::1",
+    "none",
+    "010.0.0.1",
+)
 WORDS = ("user.name", "process.command_line", "winlog.event_data.Image", "labels.x", "unmapped.a..b", "json.deep.key", "host.name")
 FIELDS = (*WORDS, "host.ip", "source.ip", "http.response.status_code", "event.risk_score", "tls.established", "message", "tags")
 NETWORKS = ("10.0.0.0/8", "10.0.0.1/32", "2001:db8::/32", "::/0", "0.0.0.0/0", "::ffff:10.0.0.0/104", "fe80::/10")
@@ -78,14 +90,20 @@ leaves = st.one_of(
     st.builds(Test, fields, st.just("exists"), st.tuples(st.booleans())),
     st.builds(Test, fields, st.just("null")),
     st.builds(Test, fields, st.sampled_from(("fieldref", "fieldref_contains")), st.tuples(fields)),
-    st.builds(Test, st.none(), st.sampled_from(("fold", "contains", "eq")), st.tuples(st.sampled_from(("do van", "root", "10.0.0", "zzz")))),
-    st.builds(Test, st.just("event.id"), st.sampled_from(("eq", "startswith")), st.tuples(st.sampled_from((identity(3).hex(), "0" * 31, "zz")))),
+    st.builds(
+        Test, st.none(), st.sampled_from(("fold", "contains", "eq")), st.tuples(st.sampled_from(("do van", "root", "10.0.0", "zzz")))
+    ),
+    st.builds(
+        Test, st.just("event.id"), st.sampled_from(("eq", "startswith")), st.tuples(st.sampled_from((identity(3).hex(), "0" * 31, "zz")))
+    ),
     st.builds(Test, st.just("@timestamp"), st.just("contains"), st.tuples(st.sampled_from(("01:00:1", "2026")))),
 )
 expressions = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.builds(Not, inner), st.lists(inner, max_size=3).map(lambda c: And(tuple(c))), st.lists(inner, max_size=3).map(lambda c: Or(tuple(c)))
+        st.builds(Not, inner),
+        st.lists(inner, max_size=3).map(lambda c: And(tuple(c))),
+        st.lists(inner, max_size=3).map(lambda c: Or(tuple(c))),
     ),
     max_leaves=5,
 )
@@ -127,6 +145,8 @@ def test_the_same_columns_and_values(both):
 def test_the_same_events_are_scanned(both):
     local, cluster = both
     for upto in (1, 59, 60, 61, 200, 240):
-        mine, theirs = (sorted(n for c in s.events.scan(0, upto) for n in numbers(pa.table({"event.id": c.ids()}))) for s in (cluster, local))
+        mine, theirs = (
+            sorted(n for c in s.events.scan(0, upto) for n in numbers(pa.table({"event.id": c.ids()}))) for s in (cluster, local)
+        )
         assert mine == theirs
     assert cluster.events.coverage() == local.events.coverage()
