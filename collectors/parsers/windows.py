@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.base import Payload
-from collectors.parsers import _json, common, windows_ecs
+from collectors.parsers import common, windows_ecs
 from collectors.parsers.find import holding
 from domain.event import SEP
+from domain.text import paired
 
 DATA: Final = "winlog.event_data."
 _HEADER: Final = {
@@ -76,11 +77,11 @@ class Windows:
 
 def _mended(text: str, row: int, cells: Cells) -> bool:
     """Whether a record that was no JSON for its surrogates is one without them; nothing of it was read before."""
-    paired = _json.paired(text)
-    if paired == text:
+    mended = paired(text)
+    if mended == text:
         return False
     try:
-        _read(orjson.loads(paired), row, cells)
+        _read(orjson.loads(mended), row, cells)
     except (ValueError, AttributeError, TypeError):
         return False
     return True
