@@ -28,7 +28,7 @@ _MOVED: Final = 5
 
 
 class _MovedError(Exception):
-    """Retention has removed an index into which we were writing."""
+    """Retention has removed an index into which we were writing, or another collector was not dead after all: write again."""
 
 
 @dataclass
@@ -199,10 +199,22 @@ class ClusterEvents:
                 ordinal += table.num_rows
         return out
 
+    def _came_back(self, name: str, slices: Sequence[Slice]) -> bool:
+        """Whether a collector that we took for dead has committed what we are about to adopt."""
+        adopted = [part for part in slices if part.delivery != name]
+        known = self.committed(sorted({part.delivery for part in adopted})) if adopted else {}
+        return any(
+            low <= end and start <= high
+            for part in adopted for start, end in part.ordinals for low, high in known.get(part.delivery, ())
+        )  # fmt: skip
+
     def _entry(
         self, name: str, delivery: Delivery, written: _Written, dead: int, rejected: Mapping[str, Mapping[str, int]], state: State
     ) -> Entry:
         """The entry that makes it so, if nothing has come between."""
+        if self._came_back(name, written.slices):
+            raise _MovedError
+        state = self.view.state  # brought up to date by asking
         deliveries.check(state, delivery)
         self.dead.check(delivery.replayed, self.view.at)
         for part in written.slices:
