@@ -106,9 +106,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture
 def index_prefix(plain_opensearch: Cluster) -> Iterator[str]:
     """A prefix that no other test uses; what was made under it is removed afterwards."""
+    yield from _prefix(plain_opensearch)
+
+
+@pytest.fixture(scope="module")
+def module_prefix(plain_opensearch: Cluster) -> Iterator[str]:
+    """The same for all tests of a module: its tests may run in several workers at once, so no name that is written down will do."""
+    yield from _prefix(plain_opensearch)
+
+
+def _prefix(cluster: Cluster) -> Iterator[str]:
     prefix = f"t{uuid.uuid4().hex[:12]}"
     yield prefix
-    plain_opensearch.forget(prefix)
+    cluster.forget(prefix)
 
 
 @pytest.fixture

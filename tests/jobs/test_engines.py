@@ -39,11 +39,13 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, opensearch_url: str) -> Iterator[Played]:
+def played(tmp_path_factory: pytest.TempPathFactory, opensearch_url: str, module_prefix: str) -> Iterator[Played]:
     folder = tmp_path_factory.mktemp("chain") / "d"
     made = drill.prepare(WISH, folder)
     local = drill.open_folder(folder)
-    text = (folder / "soc.toml").read_text("utf-8").replace('url = "file:data"', f'url = "{opensearch_url}"\nindex_prefix = "tchain"')
+    text = (
+        (folder / "soc.toml").read_text("utf-8").replace('url = "file:data"', f'url = "{opensearch_url}"\nindex_prefix = "{module_prefix}"')
+    )
     (folder / "cluster.toml").write_text(text, encoding="utf-8")
     cluster = Runtime.open(config=str(folder / "cluster.toml"))
     for until in made.stream():
@@ -57,13 +59,6 @@ def played(tmp_path_factory: pytest.TempPathFactory, opensearch_url: str) -> Ite
     yield Played(folder, local, cluster)
     local.store.close()
     cluster.store.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _clean(plain_opensearch) -> Iterator[None]:
-    plain_opensearch.forget("tchain")
-    yield
-    plain_opensearch.forget("tchain")
 
 
 def both(played: Played) -> tuple[Runtime, Runtime]:

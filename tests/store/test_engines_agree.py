@@ -63,9 +63,9 @@ def _event(rng: random.Random, number: int) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory, opensearch_url, plain_opensearch):
+def both(tmp_path_factory, opensearch_url, module_prefix):
     local = open_store(f"file:{tmp_path_factory.mktemp('agree')}")
-    cluster = open_store(opensearch_url, {"index_prefix": "tagree"})
+    cluster = open_store(opensearch_url, {"index_prefix": module_prefix})
     rng = random.Random(7)
     rows = [_event(rng, n) for n in range(COUNT)]
     for start in range(0, COUNT, 60):
@@ -75,7 +75,6 @@ def both(tmp_path_factory, opensearch_url, plain_opensearch):
     yield local, cluster
     for store in (local, cluster):
         store.close()
-    plain_opensearch.forget("tagree")
 
 
 fields = st.sampled_from(FIELDS)
