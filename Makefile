@@ -37,7 +37,7 @@ check: $(READY)  ## lint, types, the rules of the house
 	$(BIN)/python -m pytest -m "not slow" $(HOUSE)
 
 test: $(READY)  ## all tests, on two cores
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 format: $(READY)  ## lay out the code, mend what can be mended
 	$(BIN)/ruff format .
