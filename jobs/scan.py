@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.errors import ConflictError, UsageError
+from domain.errors import ConflictError, StoreError, UsageError
 from domain.window import duration
 from jobs import foreign_scan, publish, retro, rulesets
 
@@ -111,6 +111,10 @@ def _run(
     """One detector up to the head, in steps; each step is one atomic commit."""
     store, now = runtime.store, runtime.clock.now()
     start = store.coordination.cursor(detector.name)
+    if start > head:
+        what = f"the cursor of {detector.name} stands at event {start}, but there are only {head}"
+        hint = "restore all of the store from one snapshot, or begin another one: [store] index_prefix"
+        raise StoreError(f"{what}: their log was deleted, or an older one restored", where=store.url, hint=hint)
     passed: Callable[[int], None] = report.passed if detector.name == "sigma" else lambda _: None
     once = start >= head
     while start < head or once:

@@ -32,6 +32,7 @@ _SIGNS: Final = tuple(
 """Method and path -> keys of which an answer has one at least. An empty object would else be taken for success."""
 _ABSENT: Final = frozenset({"error", "found", "result", "pits"})
 _TOLD: Final = {
+    "badstatusline": "what answers there speaks no HTTP",
     "refused": "connection refused",
     "resolve": "unknown host name",
     "not known": "unknown host name",
@@ -61,12 +62,17 @@ def reason(error: TransportError) -> tuple[str, str]:
     info = error.info if isinstance(error.info, dict) else {}
     told = info.get("error")
     if not isinstance(told, dict):
-        return str(info.get("status") or "error"), one_line(str(told or error.info or ""), 200)
+        return str(info.get("status") or "error"), said(error, 200) if told is None else one_line(str(told), 200)
     kind, why, cause = str(told.get("type") or "error"), str(told.get("reason") or ""), told
     while isinstance(cause.get("caused_by"), dict):
         cause = cause["caused_by"]
     inner = str(cause.get("reason") or "")
     return kind, one_line(f"{why}: {inner}" if inner and inner not in why else why, 500)
+
+
+def said(error: TransportError, limit: int) -> str:
+    """An answer that is none, as it came."""
+    return one_line(str(error.error if error.info is None else error.info), limit)
 
 
 def innermost(error: BaseException) -> str:

@@ -297,12 +297,15 @@ class Cluster:
         elif isinstance(error, Unreachable):
             what = f"the cluster cannot be reached: {answers.innermost(error)}"
         elif error.status_code in (200, 404):
-            said = one_line(str(error.info), 120)
-            return StoreError(f"what answers here is no OpenSearch, or not all of it: {said}", where=self.where, hint=_WANTED)
+            what = f"what answers here is no OpenSearch, or not all of it: {answers.said(error, 120)}"
+            return StoreError(what, where=self.where, hint=_WANTED)
         else:
             kind, reason = answers.reason(error)
             what = f"the cluster is too busy or has lost nodes ({error.status_code} {kind}): {reason}; tried for {waited:.0f} s"
-        return StoreError(what, where=self.where, hint="what was not stored is read again; is the cluster up? soc doctor")
+        hint = "what was not stored is read again; is the cluster up? soc doctor"
+        if not self._known and isinstance(error, Unreachable) and not isinstance(error, ConnectionTimeout):
+            hint = "is the cluster up, and are host, port and https:// or http:// in store.url right? soc doctor"
+        return StoreError(what, where=self.where, hint=hint)
 
     def _open(self) -> Any:
         if self._transport is None:

@@ -339,6 +339,20 @@ def test_deleted_records_are_no_empty_store(cluster_store, plain_opensearch, ind
             attempt()
 
 
+def test_events_and_their_log_deleted_are_missed_by_the_next_scan(cluster_store, plain_opensearch, index_prefix, soc_here, tmp_path):
+    """Nothing tells that there was a log, but the cursor."""
+    work(cluster_store)
+    for index in ("deliveries", "events-nginx-2026.11.24"):
+        plain_opensearch.call("DELETE", f"{index_prefix}-{index}")
+    (tmp_path / "soc.toml").write_text(f'[store]\nurl = "{plain_opensearch.url}"\nindex_prefix = "{index_prefix}"\n', encoding="utf-8")
+    for command in (["scan"], ["scan"]):
+        done = soc_here(*command)
+        assert done.returncode == 6
+        assert (
+            "the cursor of sigma stands at event 80, but there are only 0: their log was deleted, or an older one restored" in done.stderr
+        )
+
+
 def test_events_deleted_behind_our_back_are_missed(cluster_store, plain_opensearch, index_prefix):
     work(cluster_store)
     index = f"{index_prefix}-events-nginx-2026.11.24"
