@@ -9,6 +9,7 @@ import typer
 
 from commands.common import OPTIONS, clock, emit, runtime, say, show
 from domain.clock import iso_local, show_local
+from domain.errors import UsageError
 from domain.i18n import t
 from jobs import store as jobs
 
@@ -124,16 +125,25 @@ def copy(
 
 @app.command(help=t("store.backup_help"))
 def backup(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help=t("store.backup_dir"))],
+    folder: Annotated[str, typer.Argument(metavar="[DIR]", help=t("store.backup_dir"))] = "",
     verify: Annotated[bool, typer.Option("--verify", help=t("store.copy_verify"))] = False,
     quick: Annotated[bool, typer.Option("--quick", help=t("store.copy_quick"))] = False,
     before: Annotated[str, typer.Option(help=t("store.backup_before"))] = "",
+    snapshot: Annotated[str, typer.Option(metavar="REPOSITORY[/NAME]", help=t("store.backup_snapshot"))] = "",
 ) -> None:
-    """The store into an embedded store in a folder."""
+    """The store into an embedded store in a folder, or as a native snapshot of its cluster."""
     from commands.copy_view import run
     from jobs.store_copy import Order
     from jobs.store_copy import backup as job
 
+    if bool(folder) == bool(snapshot):
+        raise UsageError("a backup needs either DIR or --snapshot REPOSITORY", hint="soc store backup DIR")
+    if snapshot:
+        taken = jobs.snapshot(runtime(), snapshot)
+        if OPTIONS.json:
+            emit({"snapshot": taken})
+        say(t("store.snapshot_taken", name=taken))
+        return
     order = Order(only_compare=verify, quick=quick, before=jobs.cut(before, clock().now()) if before else None)
     run(lambda tick: job(runtime(), folder, order, tick), only_compare=verify)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -92,6 +93,17 @@ def release(runtime: Runtime, name: str) -> None:
         names = ", ".join(h.name for h in runtime.store.events.holds()) or "none"
         raise UsageError(f"no hold named {name}; there are: {names}", hint="soc store hold")
     _noted(runtime, "store.release", name, {})
+
+
+def snapshot(runtime: Runtime, where: str) -> str:
+    """A native snapshot as `REPOSITORY[/NAME]` (the time in UTC when it has no name); its full name."""
+    now = runtime.clock.now().astimezone(UTC)
+    repository, _, name = where.partition("/")
+    name = name or now.strftime("%Y.%m.%d-%H%M%S")
+    if not repository or not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,199}", name):
+        raise UsageError(f"--snapshot {where}: REPOSITORY or REPOSITORY/NAME; a name has a-z 0-9 . _ -", hint="docs/opensearch.md, Backup")
+    _noted(runtime, "store.snapshot", f"{repository}/{name}", {})
+    return runtime.store.snapshot(repository, name)
 
 
 def _noted(runtime: Runtime, action: str, target: str, detail: Mapping[str, object]) -> None:

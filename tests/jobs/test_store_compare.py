@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from domain.raw import Checkpoint
-from jobs import store_copy
+from jobs import audit, store_copy
 from jobs.store_copy import Ends, check_stores, copy, copy_stores
 from jobs.store_hash import canonical
 from store import open_store
@@ -90,6 +92,9 @@ def test_a_difference_is_exit_1(soc_here, tmp_path):
         (["copy", "--to", "file:papers"], 2, "the folder holds other files and no store"),
         (["copy", "--to", "elsewhere"], 3, "store.url elsewhere"),
         (["copy"], 2, "source and target are the same store"),
+        (["backup"], 2, "a backup needs either DIR or --snapshot REPOSITORY"),
+        (["backup", "--snapshot", "daily/A B"], 2, "REPOSITORY or REPOSITORY/NAME"),
+        (["backup", "--snapshot", "daily"], 6, "only a cluster has them"),
         (["copy", "--to-config", "none.toml"], 3, "no such configuration file"),
         (["copy", "--to", "https://soc:secret@host:9200"], 2, "no user or password in a URL"),
     ],
@@ -122,3 +127,17 @@ def test_ends_from_configurations(tmp_path, monkeypatch):
     assert identity(1)  # same ids on both sides
     store.close()
     assert store_copy.SOURCE == "store.copy"
+
+
+def test_a_native_snapshot_of_a_cluster(soc_here, tmp_path, plain_opensearch, cluster_store, opensearch_url, index_prefix):
+    cluster_store.events.append(delivery(events(0, 5)))
+    (tmp_path / "soc.toml").write_text(f'[store]\nurl = "{opensearch_url}"\nindex_prefix = "{index_prefix}"\n', encoding="utf-8")
+    plain_opensearch.call("PUT", f"/_snapshot/{index_prefix}", {"type": "fs", "settings": {"location": index_prefix}})
+    try:
+        taken = soc_here("store", "backup", "--snapshot", index_prefix, "--now", "2026-11-24T08:15:00+07:00", "--json")
+        assert taken.returncode == 0, taken.stderr
+        assert json.loads(taken.stdout) == {"snapshot": f"{index_prefix}/2026.11.24-011500"}
+        assert [e.action for e in audit.entries(cluster_store.records)] == ["store.snapshot"]
+        plain_opensearch.call("DELETE", f"/_snapshot/{index_prefix}/2026.11.24-011500")
+    finally:
+        plain_opensearch.call("DELETE", f"/_snapshot/{index_prefix}")
