@@ -64,8 +64,9 @@ class ClusterEvents:
         if not self._ready:
             self.view.catch_up()
             mapping.install(self.cluster, self.prefix, self._settings)
-            records.log(self.cluster, self.prefix).make()
-            self.log.make()
+            if not self.view.at:
+                records.log(self.cluster, self.prefix).make()
+                self.log.make()
             self._ready = True
         state = self.view.catch_up()
         name = f"{state['head']:014d}-{secrets.token_hex(6)}"

@@ -127,7 +127,7 @@ def test_what_a_role_is_for_works(soc_as, role, command):
         ("collector", "search *", "indices:admin/refresh"),
         ("collector", "scan", "indices:admin/refresh"),
         ("soc", "collect once --path LOG", "indices:admin/index_template/get"),
-        ("soc", "store hold court --since 2026-11-01", "indices:admin/create"),
+        ("soc", "store hold court --since 2026-11-01", "indices:data/write/"),
         ("reader", "search *", "indices:data/read/get"),
         ("reader", "alerts list", "indices:data/read/get"),
         ("reader", "collect once --path LOG", "indices:data/read/get"),
@@ -148,11 +148,19 @@ def assert_refused(done, province, role, lacks):
     assert province.password not in done.stderr
 
 
+def test_an_analyst_sees_how_large_and_how_well_the_cluster_is(soc_as):
+    done = soc_as("soc", "store", "info", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["engine"].startswith("OpenSearch 3.")
+    assert told["bytes"] > 1000
+
+
 def test_days_are_removed_by_the_administrator_only(soc_as, province, log):
     assert soc_as("collector", "collect", "once", "--path", log("2026-01-02T03:00:00Z")).returncode == 0
     for role, lacks in (
         ("collector", "indices:monitor/stats"),
-        ("soc", "indices:monitor/stats"),
+        ("soc", "indices:data/write/"),
         ("reader", "indices:data/read/get"),
     ):
         assert_refused(soc_as(role, "store", "retain", "--before", "200d"), province, role, lacks)
