@@ -10,20 +10,22 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from collectors import PARSERS, SOURCES
 from collectors.profiles import PROFILES
-from domain.errors import UsageError
+from domain.errors import ConfigError, UsageError
 from domain.i18n import LANGS
 from domain.window import duration, moment
-from jobs.config import SECRETS, Config, Problems, Source
+from jobs.config import PEM, SECRETS, Config, Problems, Source
+from store.prefix import index_prefix
 
 _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _STORES: Final = ("file", "http", "https")
+_SHARDS: Final = 100
 
 
 def check(config: Config) -> list[str]:
@@ -36,7 +38,9 @@ def check(config: Config) -> list[str]:
             problems.add(f'{name} = "{cron}": {fault}; five fields: minute hour day month weekday, or "off"', "schedule", name)
     scheme = config.store_url.partition(":")[0]
     if scheme not in _STORES:
-        problems.add(f"url {config.store_url}: file:FOLDER | https://HOST:PORT", "store", "url")
+        problems.add(f"url {without_password(config.store_url)}: file:FOLDER | https://HOST:PORT", "store", "url")
+    for key, text in _store(config) if scheme in _STORES[1:] else ():
+        problems.add(text, "store", key)
     if config.lang not in LANGS:
         problems.add(f"lang {config.lang}: {' | '.join(LANGS)}", "", "lang")
     for index, source in enumerate(config.sources):
@@ -58,6 +62,24 @@ def _cron_fault(cron: str) -> str:
     except StopIteration:
         return "never due"
     return ""
+
+
+def _store(config: Config) -> Iterator[tuple[str, str]]:
+    """(key, problem) of a store on a cluster. Nothing is asked over the network."""
+    from store.opensearch.client import access
+
+    options = config.store
+    for key, ask in (("url", lambda: access(config.store_url, options)), ("index_prefix", lambda: index_prefix(options))):
+        try:
+            ask()
+        except ConfigError as error:
+            yield key, error.what
+    if not isinstance(shards := options.get("shards", 1), int) or not 1 <= shards <= _SHARDS:
+        yield "shards", f"shards {shards}: 1 to {_SHARDS}, the parts of each daily index"
+    for key in PEM:
+        path = str(options.get(key, ""))
+        if path and not Path(path).is_file():
+            yield key, f"{key}: no such file: {path}"
 
 
 def _source(config: Config, source: Source) -> Iterator[tuple[str, str]]:
@@ -154,8 +176,5 @@ def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_password(url: str) -> str:
-    """A URL as people may see it."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
+    """A URL, or several separated by commas, as people may see it."""
+    return re.sub(r"(://)(?:(?!://).)*@", r"\1***@", url)

@@ -15,6 +15,7 @@ from domain.clock import show_local
 from domain.errors import LackingError, SourceError, StoreError
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch, event_ids
+from store.prefix import index_prefix
 
 if TYPE_CHECKING:
     from jobs.config import Source
@@ -25,7 +26,6 @@ PATIENCE: Final = 5.0
 """Seconds for which a cluster of others is tried; the next pull tries again."""
 ROWS: Final = 50_000
 """Documents of a delivery, about: pages are small, and what they become is held in memory until then."""
-PREFIX: Final = "thapcanh"
 EVIDENCE: Final = "evidence"
 """Stream of the events that a scan in place has copied: stored so far; state `from` = the scan's cursor when the last of them were."""
 _WAYS: Final = ("user", "password", "api_key", "ca", "client_cert", "client_key")
@@ -77,7 +77,7 @@ def connect(runtime: Runtime, source: Source) -> tuple[Reader, str]:
     """The cluster of a source, and the prefix of our own indices there (never read as somebody else's)."""
     from store.opensearch.client import connect as open_cluster
 
-    prefix = str(runtime.config.store.get("index_prefix") or PREFIX)
+    prefix = index_prefix(runtime.config.store)
     if source.url:
         return Reader(open_cluster(source.url, {way: getattr(source, way) for way in _WAYS}), source.id), prefix
     return Reader(open_cluster(runtime.store_url, runtime.config.store), source.id), prefix

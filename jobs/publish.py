@@ -87,8 +87,9 @@ def after_scan(runtime: Runtime) -> list[str]:
 def dashboards(runtime: Runtime, out: str = "") -> bytes:
     """The saved objects for this store's indices, as NDJSON; written to the file `out` when given."""
     from reports.dashboards import ndjson
+    from store.prefix import index_prefix
 
-    written = ndjson(str(runtime.config.store.get("index_prefix") or "thapcanh"))
+    written = ndjson(index_prefix(runtime.config.store))
     if out:
         try:
             Path(out).write_bytes(written)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from domain.errors import ConfigError
 from store.base import About, Coordination, EventStore, RecordStore
 from store.opensearch.client import connect
 from store.opensearch.records import ClusterCoordination, ClusterRecords
-
-PREFIX = "thapcanh"
+from store.prefix import index_prefix
 
 
 class ClusterStore:
@@ -18,7 +18,7 @@ class ClusterStore:
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self._cluster = connect(url, options)
-        self._prefix = str(options.get("index_prefix") or PREFIX)
+        self._prefix = index_prefix(options)
         records = ClusterRecords(self._cluster, self._prefix)
         self.records: RecordStore = records
         self.coordination: Coordination = ClusterCoordination(self._cluster, self._prefix, records)
@@ -57,4 +57,7 @@ class ClusterStore:
 
 def _settings(options: Mapping[str, Any]) -> dict[str, object]:
     """Settings of event indices that the configuration names."""
-    return {"number_of_shards": int(options["shards"])} if options.get("shards") else {}
+    shards = options.get("shards")
+    if shards is not None and (not isinstance(shards, int) or shards < 1):
+        raise ConfigError(f"store.shards {shards}: a number, the parts of each daily index", hint="soc config check")
+    return {"number_of_shards": shards} if shards else {}

@@ -130,6 +130,43 @@ def test_check_looks_at_the_values_too(tmp_path: Path, soc_here: Soc) -> None:
     assert "soc config check" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('index_prefix = "SOC"', "index_prefix 'SOC': at most 80 of a-z 0-9"),
+        ('index_prefix = "*"', "store.index_prefix '*'"),
+        ('index_prefix = ""', "store.index_prefix ''"),
+        ("shards = 0", "shards 0: 1 to 100"),
+        ('shards = "many"', "shards many: 1 to 100"),
+        ('ca = "none.pem"', "ca: no such file: "),
+        ('client_cert = "none.pem"', "client_cert: no such file: "),
+    ],
+)
+def test_check_looks_at_what_a_cluster_needs(tmp_path: Path, soc_here: Soc, line: str, said: str) -> None:
+    text = f'[store]\nurl = "https://u:hunter2@h:9200"\n{line}\n[content]\npaths = []\n'
+    (tmp_path / "soc.toml").write_text(text, encoding="utf-8")
+    done = soc_here("config", "check", "--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem.startswith(f"{tmp_path}/soc.toml:3: ")
+    assert said in problem
+
+
+@pytest.mark.parametrize("url", ["https://u:hunter2@h:99999", "https://h:9200, ,https://b", "https://", "https://u:hunter2@:9200"])
+def test_check_looks_at_the_url_of_a_cluster(tmp_path: Path, soc_here: Soc, url: str) -> None:
+    (tmp_path / "soc.toml").write_text(f'[store]\nurl = "{url}"\n[content]\npaths = []\n', encoding="utf-8")
+    done = soc_here("config", "check")
+    assert done.returncode == 3
+    assert "soc.toml:2: store.url" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_the_passwords_of_several_nodes_are_masked(tmp_path: Path, soc_here: Soc) -> None:
+    text = '[store]\nurl = "https://u:hunter2@h1:9200,https://u:hun/ter@2@h2:9200/x"\n'
+    (tmp_path / "soc.toml").write_text(text, encoding="utf-8")
+    done = soc_here("config", "show", "--json")
+    assert json.loads(done.stdout)["store"]["url"] == "https://***@h1:9200,https://***@h2:9200/x"
+
+
 def test_show_masks_every_secret(tmp_path: Path, soc_here: Soc) -> None:
     text = '[store]\nurl = "https://u:hunter2@h:9200"\npassword = "hunter2"\napi_key = "hunter2"\n'
     (tmp_path / "soc.toml").write_text(text, encoding="utf-8")
