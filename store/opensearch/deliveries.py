@@ -49,7 +49,7 @@ class Slice:
 
 def empty() -> State:
     """Before the first entry."""
-    return {"head": 0, "ledger": {}, "places": {}, "holds": {}, "retired": {}, "gone": {}, "adopted": {}}
+    return {"head": 0, "ledger": {}, "places": {}, "holds": {}, "retired": {}, "gone": {}, "adopted": {}, "loose": {}}
 
 
 def fold(state: State, entry: Entry) -> None:
@@ -61,6 +61,8 @@ def fold(state: State, entry: Entry) -> None:
         state["holds"][entry["name"]] = entry["hold"]
     elif kind == "release":
         state["holds"].pop(entry["name"], None)
+    elif kind == "loose":
+        state["loose"] = entry["seen"]
     elif kind == "retire":
         for name in entry["indices"]:
             state["gone"][_base(name)] = generation(name) + 1

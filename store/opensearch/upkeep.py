@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _KEPT: Final = 1_000
 """Entries of the log that are never removed: other processes may still be reading on from there."""
 _LEFT_ALONE: Final = timedelta(hours=1)
-"""A collector that has not committed its documents for so long is dead."""
+"""A collector that has not committed its documents for so long after they were first noticed is dead."""
 _ASK: Final = 0.5
 """Seconds between looks at a snapshot that is being taken."""
 _PAGE: Final = 5_000
@@ -135,28 +135,32 @@ def holds(state: State) -> list[Hold]:
 
 
 def adopt(events: ClusterEvents, now: datetime) -> int:
-    """Documents that a dead collector wrote and nobody committed become stored events; how many."""
-    total = 0
+    """Documents that were there an hour ago and that nobody has committed since become stored events; how many."""
+    known, since = events.view.catch_up()["loose"], micros(now)
+    there = {f"{index}/{name}" for index, name in _loose(events)}
+    seen = {place: min(known.get(place, since), since) for place in sorted(there)}
+    if seen != known:
+        events.log.append(events.view, lambda _: {"kind": "loose", "seen": seen})
+    old = [place.rpartition("/") for place, first in seen.items() if first <= micros(now - _LEFT_ALONE)]
+    return sum(_adopt(events, index, name) for index, _, name in old)
+
+
+def _loose(events: ClusterEvents) -> Iterator[tuple[str, str]]:
+    """(index, delivery) of documents that are not in the log."""
     catalog, _ = together(events)
     for index in indices(events):
-        if documents_in(events, index) == catalog.get(index, {"rows": 0})["rows"]:
-            continue
-        wanted = expected(events, index)
-        for name, n in list(tally(events, index)):
-            if n > wanted.get(name, 0):
-                total += _adopt(events, index, name, now)
-    return total
+        if documents_in(events, index) != catalog.get(index, {"rows": 0})["rows"]:
+            wanted = expected(events, index)
+            yield from ((index, name) for name, n in tally(events, index) if n > wanted.get(name, 0))
 
 
-def _adopt(events: ClusterEvents, index: str, name: str, now: datetime) -> int:
+def _adopt(events: ClusterEvents, index: str, name: str) -> int:
     table, ordinals = _documents(events, index, name)
     known = events.committed([name]).get(name, [])
     loose = np.array([n for n, at in enumerate(ordinals.tolist()) if not any(a <= at <= b for a, b in known)], dtype=np.int64)
     if not len(loose):
         return 0
     part = table.take(pa.array(loose))
-    if int(tables.micros(part, "event.ingested").max()) > micros(now - _LEFT_ALONE):
-        return 0
     part = tables.prepare([part])
     times = tables.micros(part, "@timestamp")
     partition = index.removeprefix(f"{events.prefix}-events-").rpartition("-")[0]

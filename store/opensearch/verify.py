@@ -56,7 +56,7 @@ def _looked_at(events: ClusterEvents, index: str) -> list[str]:
         elif there > said:
             out.append(
                 f"{index}: {there - said} events of delivery {name} were never committed: their collector died;"
-                " collect the source again, or soc store compact takes them in after an hour"
+                " collect the source again; else soc store compact takes them in, an hour after it first saw them"
             )
     return out
 

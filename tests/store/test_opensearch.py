@@ -80,6 +80,24 @@ def test_a_day_that_came_late_after_retention_is_stored_anew(store):
     assert store.events.verify() == []
 
 
+def test_what_a_dead_collector_left_is_taken_in_after_an_hour(store, monkeypatch):
+    store.events.append(delivery(events(0, 3), position=3))
+    with monkeypatch.context() as patch:
+        patch.setattr(store.events.log, "append", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        with pytest.raises(RuntimeError, match="killed"):
+            store.events.append(delivery(events(3, 4, at=T0 - timedelta(days=5)), position=7))
+    monkeypatch.setattr("store.opensearch.verify._LOOKS", (0.1,))
+    assert "4 events of delivery" in store.events.verify()[0]
+    store.events.compact(T0)
+    store.events.compact(T0 + timedelta(minutes=59))
+    assert store.events.head() == 3
+    store.events.compact(T0 + timedelta(minutes=61))
+    assert (store.events.head(), store.events.ledger()[0].stored, store.events.verify()) == (7, 7, [])
+    assert sorted(n for c in store.events.scan(0) for n in ids(c)) == list(range(7))
+    store.events.append(delivery(events(3, 4, at=T0 - timedelta(days=5)), position=7))  # the source is read again after all
+    assert (store.events.head(), store.events.ledger()[0].duplicates, store.events.verify()) == (7, 4, [])
+
+
 def test_verify_bears_collectors_at_work(store, another):
     stop = threading.Event()
 
