@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -25,6 +28,17 @@ from store.opensearch.log import Entry, Log, State, View
 from store.opensearch.write import Fate, Ranges, write
 
 _MOVED: Final = 5
+_BESIDE: Final = 2
+"""Indices that are written at the same time."""
+
+
+def _parts(delivery: Delivery) -> Iterator[tuple[str, int, pa.Table]]:
+    """(parser, day, events in the order in which every engine keeps them)."""
+    for partition, parts in delivery.tables.items():
+        whole = tables.prepare(parts)
+        for day, rows in tables.by_day(whole) if whole.num_rows else ():
+            order = tables.order(rows)
+            yield partition, day, rows if order is None else rows.take(pa.array(order))
 
 
 class _MovedError(Exception):
@@ -56,6 +70,7 @@ class ClusterEvents:
         self.recent = scan.Recent()
         self._settings = settings
         self._ready = False
+        self._one_by_one = threading.Lock()
         self._fit: set[str] = set()
         """Indices that were found to be ours."""
 
@@ -175,6 +190,10 @@ class ClusterEvents:
 
     def committed(self, names: Sequence[str]) -> Ranges:
         """Which ordinals of these deliveries are part of the store."""
+        with self._one_by_one:
+            return self._committed(names)
+
+    def _committed(self, names: Sequence[str]) -> Ranges:
         self.view.catch_up()
         out: Ranges = {}
         for entry in self.log.find([{"terms": {"deliveries": list(names)}}], self.view.at, exclude="slices.coverage"):
@@ -183,22 +202,33 @@ class ClusterEvents:
         return out
 
     def _write(self, name: str, delivery: Delivery, gone: Mapping[str, int]) -> _Written:
+        """Parsers and days one beside the other: one index is made while another one is filled."""
         out = _Written([], {}, [])
-        ordinal = 0
-        for partition, parts in delivery.tables.items():
-            whole = tables.prepare(parts)
-            for day, rows in tables.by_day(whole) if whole.num_rows else ():
-                order = tables.order(rows)
-                table = rows if order is None else rows.take(pa.array(order))
+        waiting: deque[tuple[str, pa.Table, Future[Fate]]] = deque()
+
+        def settle() -> None:
+            partition, table, future = waiting.popleft()
+            fate = future.result()
+            out.slices += fate.slices
+            _correct(out, partition, table, fate)
+
+        with ThreadPoolExecutor(_BESIDE) as pool:
+            ordinal = 0
+            for partition, day, table in _parts(delivery):
                 index = deliveries.index_name(self.prefix, partition, day, gone)
-                if index not in self._fit:
-                    mapping.fit(self.cluster, self.prefix, index, self._settings)
-                    self._fit.add(index)
-                fate = write(self.cluster, index, partition, table, (name, ordinal), self.committed)
-                out.slices += fate.slices
-                _correct(out, partition, table, fate)
+                waiting.append((partition, table, pool.submit(self._into, index, partition, table, (name, ordinal))))
                 ordinal += table.num_rows
+                if len(waiting) > _BESIDE:
+                    settle()
+            while waiting:
+                settle()
         return out
+
+    def _into(self, index: str, partition: str, table: pa.Table, mine: tuple[str, int]) -> Fate:
+        if index not in self._fit:
+            mapping.fit(self.cluster, self.prefix, index, self._settings)
+            self._fit.add(index)
+        return write(self.cluster, index, partition, table, mine, self.committed)
 
     def _came_back(self, name: str, slices: Sequence[Slice]) -> bool:
         """Whether a collector that we took for dead has committed what we are about to adopt."""
