@@ -164,14 +164,14 @@ class Cluster:
         answer = self.call("POST", "/_bulk", body)
         return [next(iter(item.values())) for item in answer["items"]]
 
-    def search(self, index: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def search(self, index: str, body: Mapping[str, Any], patience: float | None = None) -> list[dict[str, Any]]:
         """The hits of one search (index "": the body names a point in time)."""
-        return list(self.found(index, body)["hits"]["hits"])
+        return list(self.found(index, body, patience)["hits"]["hits"])
 
-    def found(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def found(self, index: str, body: Mapping[str, Any], patience: float | None = None) -> dict[str, Any]:
         """The whole answer to a search. StoreError when a shard does not answer in time: a part of the truth is none."""
         params = {"allow_partial_search_results": "false", **({"ignore_unavailable": "true", "allow_no_indices": "true"} if index else {})}
-        return self.complete(self.call("POST", f"/{index}/_search" if index else "/_search", body, params))
+        return self.complete(self.call("POST", f"/{index}/_search" if index else "/_search", body, params, patience=patience))
 
     def complete(self, answer: Any) -> dict[str, Any]:
         """The answer, when every shard has contributed to it."""

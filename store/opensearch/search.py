@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
 
 import match
 from domain import fields
+from domain.errors import StoreError
 from domain.event import TableBatch
 from domain.query import TRUE, Query, fields_of
 from domain.raw import Int64s
-from store.opensearch.client import GONE, Refused
+from store.opensearch.client import GONE, PATIENCE, Refused
 from store.opensearch.compile import Dsl, bounds, but, every
 from store.opensearch.documents import MORE, columns_of
 from store.opensearch.mapping import AT, DELIVERY, ORDINAL, RAW, indexed
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 5_000
 _ALIVE: Final = "5m"
+_PATIENCE: Final = 15.0
+"""Seconds that a page is waited for before a new point in time is taken."""
 _ID: Final = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -93,9 +96,9 @@ def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[s
         "query": query, "sort": [{AT: order}, {DELIVERY: order}, {ORDINAL: order}], "size": size, "track_total_hits": False,
         **({"_source": {"includes": list(includes)}} if includes else {}),
     }  # fmt: skip
-    with _moment(events) as pit:
-        while pit:
-            hits = events.cluster.search("", {**body, "pit": {"id": pit, "keep_alive": _ALIVE}})
+    with _Moment(events) as moment:
+        while moment.pit:
+            hits = moment.search(body)
             if hits:
                 after = hits[-1]["sort"]
                 full = len(hits) == body["size"]
@@ -105,20 +108,45 @@ def _pages(events: ClusterEvents, query: Dsl, newest: bool, includes: Sequence[s
             body |= {"search_after": after, "size": PAGE}
 
 
-@contextmanager
-def _moment(events: ClusterEvents) -> Iterator[str]:
-    """A point in time over all events; "" when there is no index."""
-    try:
-        made = events.cluster.call("POST", f"/{indices(events)}/_search/point_in_time", params={"keep_alive": _ALIVE, **GONE})
-    except Refused as error:
-        if error.status != 400 or "invalid id: [null]" not in error.reason:  # what OpenSearch says when the pattern matches nothing
-            raise
-        yield ""
-        return
-    try:
-        yield str(made["pit_id"])
-    finally:
-        events.cluster.call("DELETE", "/_search/point_in_time", {"pit_id": [made["pit_id"]]}, missing=True)
+class _Moment:
+    """A point in time over all events. When it is gone with its node, or too old, a new one is taken: pages are in order of keys."""
+
+    def __init__(self, events: ClusterEvents) -> None:
+        self._events = events
+        self.pit = ""
+        """Empty when there is no index."""
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pit:
+            with suppress(StoreError):  # it ends by itself
+                self._events.cluster.call("DELETE", "/_search/point_in_time", {"pit_id": [self.pit]}, missing=True, patience=1)
+
+    def search(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Hits of the moment."""
+        try:
+            return self._asked(body, _PATIENCE)
+        except StoreError as error:
+            if isinstance(error, Refused) and error.status != 404:
+                raise
+        self._open()
+        return self._asked(body, PATIENCE)
+
+    def _asked(self, body: Mapping[str, Any], patience: float) -> list[dict[str, Any]]:
+        return self._events.cluster.search("", {**body, "pit": {"id": self.pit, "keep_alive": _ALIVE}}, patience)
+
+    def _open(self) -> None:
+        params = {"keep_alive": _ALIVE, **GONE}
+        try:
+            made = self._events.cluster.call("POST", f"/{indices(self._events)}/_search/point_in_time", params=params)
+        except Refused as error:
+            if error.status != 400 or "invalid id: [null]" not in error.reason:  # what OpenSearch says when the pattern matches nothing
+                raise
+            made = {"pit_id": ""}
+        self.pit = str(made["pit_id"])
 
 
 def refresh(events: ClusterEvents) -> None:
