@@ -38,6 +38,10 @@ _FAILING: Final = re.compile(r"node_|no_shard_|.*transport_exception|search_phas
 MISSING: Final = "index_not_found_exception"
 GONE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 """Of indices that may be gone, or none yet."""
+ALWAYS: Final = {"default_pipeline": "_none", "final_pipeline": "_none", "max_result_window": 10_000, "auto_expand_replicas": "0-1"}
+"""Settings of every index of ours, whatever a template of others says: documents are stored as they are sent, a page is a page."""
+OWN: Final = {**ALWAYS, "number_of_shards": 1, "mapping.total_fields.limit": 1_000, "mapping.depth.limit": 20}
+"""Settings of our bookkeeping."""
 _PORT: Final = 9200
 _WANTED: Final = "store.url names an OpenSearch 2.x or 3.x cluster"
 _FOR_GOOD: Final = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|wrong version|record layer|match|ALERT|alert")
@@ -186,8 +190,10 @@ class Cluster:
     def documents(self, index: str, ids: Sequence[str], params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Documents by id as they are now, in that order: `found` says whether it is there, `error` that the whole index is not.
 
-        A shard that does not answer is waited for: what cannot be read must not be taken for what is not there.
+        A shard that does not answer is waited for: what cannot be read must not be taken for what is not there. Only the primary is
+        asked: another copy may not have yet what was read a moment ago.
         """
+        params = {"preference": "_primary", **(params or {})}
         answer = self._until("POST", f"/{index}/_mget", {"ids": list(ids)}, params, lambda a: not any(map(_unread, a["docs"])))
         return list(answer["docs"])
 
@@ -211,7 +217,7 @@ class Cluster:
     def make(self, index: str, properties: Mapping[str, object], settings: Mapping[str, object] | None = None) -> None:
         """An index of our own bookkeeping, when it is not there: one shard, a replica where there are nodes for it."""
         body = {
-            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", **(settings or {})},
+            "settings": {**OWN, **(settings or {})},
             "mappings": {"dynamic": False, "properties": dict(properties)},
         }
         try:
@@ -266,6 +272,9 @@ class Cluster:
         kind, reason = answers.reason(error)
         if kind == "cluster_block_exception" and error.status_code in (403, 429):
             return answers.blocked(reason, self.where)
+        if "maxClauseCount" in reason or "too_many_clauses" in kind:
+            hint = "ask for less at once, or raise indices.query.bool.max_clause_count of the cluster to 1024"
+            return StoreError(f"the query has too many parts for this cluster: {reason}", where=self.where, hint=hint)
         passing = error.status_code in _AGAIN or (error.status_code == 500 and _FAILING.match(kind))
         return None if passing else self._refused(error, kind, reason)
 

@@ -153,17 +153,25 @@ class View:
         self._blank = False
         """Whether a log without entries was found to be a new one."""
         self._kept = 0
+        self._txn = ""
+        """Of the last entry."""
+        self._highest = 0
+        """Up to which entry we had come when we had to begin again: but for the last one, they must be there."""
 
     def catch_up(self) -> State:
         """Fold in what was appended meanwhile."""
         if self._loaded_at < 0:
             self._load()
+        again = False
         for step in (*_AHEAD, *([_AHEAD[-1]] * 100_000)):
             known = 1 if self.at > self._loaded_at else 0  # the entry up to which we have come must still be there
             asked = range(self.at + 1 - known, self.at + 1 + step)
             found = self._log.entries(asked, exclude=self._exclude)
-            if (known and not found) or any(entry["number"] != number for entry, number in zip(found, asked, strict=False)):
-                self._load_newer(found)
+            if not self._follows(found, asked):
+                if again:
+                    raise self._log.lost(f"the log has a gap after entry {self.at}")
+                self._begin_again()
+                again = True
                 continue
             for entry in found[known:]:
                 self._take(entry)
@@ -172,6 +180,8 @@ class View:
         if not self.at and not self._blank:
             self._log.blank()
             self._blank = True
+        if self.at + 1 < self._highest:
+            raise self._log.lost(f"the log ends at entry {self.at}, there was an entry {self._highest}")
         self._keep()
         return self.state
 
@@ -181,40 +191,45 @@ class View:
         self._keep()
 
     def _take(self, entry: Entry) -> None:
-        if entry["number"] != self.at + 1:
-            raise self._log.lost(f"the log has a gap: {self.at + 1} is not there, {entry['number']} is")
         self._fold(self.state, entry)
-        self.at = entry["number"]
+        self.at, self._txn = entry["number"], entry["txn"]
 
     def _load(self) -> None:
         """Begin with the snapshot, if there is one."""
-        found = self._log.cluster.call("GET", f"/{self._log.index}/_doc/{self._name}", missing=True)
+        found = self._log.cluster.call("GET", f"/{self._log.index}/_doc/{self._name}", None, {"preference": "_primary"}, missing=True)
         self._loaded_at = 0
         if found is not None and found.get("found"):
             self.at = self._kept = self._loaded_at = int(found["_source"]["upto"])
             self.state = found["_source"]["state"]
 
-    def _load_newer(self, found: Sequence[Entry]) -> None:
-        """Entries were tidied away, and the snapshot goes beyond them. StoreError when it does not: the log was deleted, or cut."""
-        before = self.at
-        self.at = 0
+    def _follows(self, found: Sequence[Entry], asked: range) -> bool:
+        """Whether these are the next entries, and the first of them still is the one up to which we have come."""
+        known = asked.start == self.at
+        numbered = all(entry["number"] == number for entry, number in zip(found, asked, strict=False))
+        return numbered and (not known or (bool(found) and found[0]["txn"] == self._txn))
+
+    def _begin_again(self) -> None:
+        """Entries were tidied away behind us; or the last one was read from a node that died before it had told the others."""
+        self._highest = max(self._highest, self.at)
+        self.at, self.state, self._blank = 0, self._empty(), False
         self._load()
-        if self.at <= before:
-            self.at = before
-            there = f", {found[-1]['number']} is" if found else ""
-            raise self._log.lost(f"the log is gone, or has a gap: entry {max(1, before)} or the next one is not there{there}")
 
     def _keep(self) -> None:
         """A snapshot now and then; only ever replaced by a newer one. Who may not write goes without."""
         if self.at - self._kept >= _SNAPSHOT_EVERY:
             self.save()
 
-    def save(self) -> None:
-        """A snapshot of what the log says up to here."""
+    def save(self) -> bool:
+        """A snapshot of what the log says up to here; whether there is one that goes so far."""
         self._kept = self.at
-        with suppress(StoreError):
-            body = {"upto": self.at, "state": self.state}
+        body = {"upto": self.at, "state": self.state}
+        try:
             self._log.cluster.call("PUT", f"/{self._log.index}/_doc/{self._name}", body, {"version": self.at, "version_type": "external"})
+        except Refused as error:
+            return error.status == 409  # one that goes further
+        except StoreError:
+            return False
+        return True
 
 
 def _id(number: int) -> str:
