@@ -50,10 +50,8 @@ def main() -> None:
     for name, part in parts.items():
         for fault, result in part() if asked.part in (None, name) else ():
             told = [*result.messages, *result.wrong]
-            print(
-                f"{fault:44}{result.given:8}{result.stored:8}{result.lost:6}{result.doubled:8}{result.pause:9.1f}  {'; '.join(told) or '-'}",
-                flush=True,
-            )
+            counts = f"{result.given:8}{result.stored:8}{result.lost:6}{result.doubled:8}{result.pause:9.1f}"
+            print(f"{fault:44}{counts}  {'; '.join(told) or '-'}", flush=True)
             bad += bool(result.lost or result.doubled or result.wrong)
     sys.exit(1 if bad else 0)
 

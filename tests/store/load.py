@@ -145,6 +145,8 @@ def _main(role: str, url: str, prefix: str, folder: str) -> None:
                 went = _write(store, int(role.removeprefix("writer")), steps)
         except ConflictError as error:
             messages.append(f"{role}: {error}")
+            if ending:
+                break
             continue
         except StoreError as error:
             messages.append(f"{role.rstrip('0123456789')}: {error}")
