@@ -374,6 +374,21 @@ def test_a_lost_snapshot_of_the_log_is_folded_again(cluster_store, plain_opensea
     assert store.records.append([new("z")], T0)[0].seq == 71
 
 
+def test_an_entry_that_died_with_its_node_is_forgotten(cluster_store, plain_opensearch, index_prefix):
+    """It was read from a primary that had not told its copies yet; another one stands in its place now."""
+    cluster_store.events.append(delivery(events(0, 40), position=40))
+    cluster_store.events.append(delivery(events(40, 40), position=80))
+    reader = open_store(plain_opensearch.url, {"index_prefix": index_prefix})
+    assert reader.events.head() == 80
+    plain_opensearch.call("DELETE", f"{index_prefix}-deliveries/_doc/{2:012d}?refresh=true")
+    open_and_append(plain_opensearch.url, index_prefix, events(40, 20), 60)
+    for store in (reader, cluster_store):
+        assert store.events.head() == 60
+        assert scanned(store) == list(range(60))
+        assert store.events.checkpoint("web1", "s1").position == 60
+    reader.close()
+
+
 def test_leases_deleted_are_taken_anew(cluster_store, plain_opensearch, index_prefix):
     assert cluster_store.coordination.lease("scan", "one", 60, T0)
     plain_opensearch.call("DELETE", f"{index_prefix}-leases")
