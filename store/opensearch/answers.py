@@ -84,7 +84,10 @@ def innermost(error: BaseException) -> str:
 def blocked(why: str, where: str) -> StoreError:
     """An index that takes nothing for the time being."""
     if "disk usage" in why or "read-only-allow-delete" in why or "allow delete" in why:
-        what, hint = "a disk of the cluster is too full, its indices are read-only", "make room there (soc store retain), then run it again"
+        what, hint = (
+            "a disk of the cluster is too full, its indices are read-only",
+            "make room on its disks (the block goes by itself then), and run it again",
+        )
     else:
         what, hint = "the index is read-only", "lift the block (PUT INDEX/_settings: index.blocks.write null), then run it again"
     return StoreError(f"{what}: {why}", where=where, hint=f"{hint}; what was not stored is read again")
