@@ -25,6 +25,8 @@ from jobs.runtime import Runtime
 
 ROWS: Final = 200_000
 """Records of a delivery, about."""
+BYTES: Final = 40 << 20
+"""Of raw records in a delivery, about: parsed, wide ones take ten times as much."""
 BATCHES: Final = 500
 """Batches of a delivery at most (many small files)."""
 
@@ -166,7 +168,7 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
     batches: Iterator[RawBatch] = collector(runtime, source).pull(known)
     places = {checkpoint.stream: checkpoint for checkpoint in known}
     more, rows = extra(source), foreign.ROWS if source.type == "opensearch" else ROWS
-    pending, count, failure = Pending(source.id, more), 0, None
+    pending, count, size, failure = Pending(source.id, more), 0, 0, None
     while True:
         try:
             batch = next(batches, None)
@@ -179,10 +181,10 @@ def _grouped(runtime: Runtime, source: Source, known: Sequence[Checkpoint]) -> I
         stream = batch.checkpoint.stream
         pending.add(batch, places.get(stream, replace(batch.checkpoint, position=0)), runtime.clock.now())
         places[stream] = batch.checkpoint
-        count += 1
-        if pending.received >= rows or count >= BATCHES:
+        count, size = count + 1, size + batch.records.nbytes
+        if pending.received >= rows or size >= BYTES or count >= BATCHES:
             yield pending
-            pending, count = Pending(source.id, more), 0
+            pending, count, size = Pending(source.id, more), 0, 0
     if count:
         yield pending
     if failure is not None:
