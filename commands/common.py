@@ -125,13 +125,15 @@ def show(
 ) -> None:
     """Rows as a table (terminal), one JSON array or CSV; log text is made harmless for each.
 
-    `keys`: the names in JSON where headers are translated. `cut`: columns of the table that stay on one line, cut where the room ends.
+    No `headers`: CSV goes on. `keys`: the names in JSON where headers are translated. `cut`: columns of the table that stay on one line,
+    cut where the room ends.
     """
     if OPTIONS.json or form == "json":
         emit([dict(zip(keys or headers, row, strict=True)) for row in rows])
     elif form == "csv":
         writer = csv.writer(sys.stdout)
-        writer.writerow(headers)
+        if headers:
+            writer.writerow(headers)
         writer.writerows([csv_safe("" if cell is None else str(cell)) for cell in row] for row in rows)
     elif form == "table":
         _table(headers, rows, cut)

@@ -49,7 +49,7 @@ def _store(rules: list[str], since: str, until: str, limit: int) -> None:
         return
     headers = [t("hunt.level"), t("hunt.rule"), t("hunt.host"), t("hunt.hits")]
     rows = [(f.rule.level, f.rule.title, ", ".join(e.value for e in f.entities), f.count) for f in found]
-    rows.sort(key=lambda r: (-severity.rank(r[0]), -r[3]))
+    rows.sort(key=lambda r: (-severity.rank(r[0]), -r[3], r[1], r[2]))
     common.show(headers, rows[:limit])
     common.say(t("hunt.store_summary", findings=len(found), events=sum(f.count for f in found)))
 

@@ -94,6 +94,8 @@ def _print(tables: Iterable[pa.Table], wanted: Query, form: str) -> int:
             for index in range(table.num_rows):
                 emit(row(table, index))
         return total
+    if form == "csv":
+        return _csv(tables, wanted.fields or _SHOWN)
     for table in tables:
         total += table.num_rows
         if form == "table" and not wanted.fields:
@@ -103,6 +105,16 @@ def _print(tables: Iterable[pa.Table], wanted: Query, form: str) -> int:
             cut = [i for i, n in enumerate(names) if n in _LONG]
             show([_header(n) for n in names] if form == "table" else names, _cells(table, names, form), form, cut=cut)
         sys.stdout.flush()
+    return total
+
+
+def _csv(tables: Iterable[pa.Table], names: Sequence[str]) -> int:
+    """Events as they come, under one header."""
+    total = 0
+    for number, table in enumerate(tables):
+        show(() if number else names, _cells(table, names, "csv"), "csv")
+        sys.stdout.flush()
+        total += table.num_rows
     return total
 
 

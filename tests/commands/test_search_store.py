@@ -49,6 +49,12 @@ def test_search_as_csv(soc_here, data):
     assert run.stdout.splitlines() == ["@timestamp,user.name", "2026-11-04T08:00:01.000+07:00,'=1+1"]
 
 
+def test_csv_has_one_header_however_many_days_there_are(soc_here, data):
+    rows = soc_here(data, "search", "--format", "csv").stdout.splitlines()
+    assert [row.partition(",")[0] for row in rows].count("@timestamp") == 1
+    assert len(rows) == 9
+
+
 def test_search_says_that_there_is_more(soc_here, data):
     run = soc_here(data, "search", "--limit", "2")
     assert run.stderr == "The first 2 events; there may be more: --limit 2 → a higher number, 0 = all\n"
