@@ -9,6 +9,7 @@ from typing import Any, Final
 from domain.errors import ConfigError
 
 PREFIX: Final = "thapcanh"
+_KINDS: Final = ("events-", "deliveries", "dead", "records", "state", "leases", "alerts", "sources")
 _ALLOWED: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
 _OURS: Final = re.compile(r"-events(-|$)")
 """`soc-events` would lie within `soc-events-*`, the events of the store `soc`."""
@@ -23,3 +24,8 @@ def index_prefix(options: Mapping[str, Any]) -> str:
             hint="soc config check",
         )
     return prefix
+
+
+def ours(prefix: str) -> str:
+    """All indices of a store, as a pattern: `soc-*` would be those of the store `soc-test` too."""
+    return ",".join(f"{prefix}-{kind}*" for kind in _KINDS)

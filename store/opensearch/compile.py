@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +22,8 @@ from store.opensearch.mapping import UNINDEXED, indexed
 Dsl: TypeAlias = Mapping[str, Any]
 ALL: Final[Dsl] = {"match_all": {}}
 NONE: Final[Dsl] = {"match_none": {}}
+_MOST: Final = 400
+"""Clauses of a bound. The cluster takes 1,024 of a query, in which both may stand, and a time and what is grouped by."""
 _CLAUSES: Final = 200
 """More patterns than this for one test are not sent: the cluster would refuse them."""
 _MAPPED: Final = 0xFFFF << 32
@@ -36,15 +39,34 @@ class Bounds:
 
 
 def bounds(expr: Expr) -> Bounds:
-    """Of a whole expression."""
+    """Of a whole expression. Where it has more clauses than a cluster takes, the bounds are wider."""
     if isinstance(expr, Test):
         return _test(expr)
     if isinstance(expr, Not):
         inner = bounds(expr.child)
         return Bounds(_not(inner.under), _not(inner.over))
     parts = [bounds(child) for child in expr.children]
-    join = every if isinstance(expr, And) else some
-    return Bounds(join([p.over for p in parts]), join([p.under for p in parts]))
+    over, under = [p.over for p in parts], [p.under for p in parts]
+    if isinstance(expr, And):
+        return Bounds(every(_as_fit(over)), every(under) if _fits(under) else NONE)
+    return Bounds(some(over) if _fits(over) else ALL, some(_as_fit(under)))
+
+
+def _fits(queries: Sequence[Dsl]) -> bool:
+    return sum(map(_clauses, queries)) <= _MOST
+
+
+def _as_fit(queries: Sequence[Dsl]) -> list[Dsl]:
+    """Those that a cluster takes together, the smallest first: one less is wider, or narrower, and never wrong."""
+    sizes = np.array([_clauses(q) for q in queries])
+    order = np.argsort(sizes, kind="stable")
+    return [queries[n] for n in np.sort(order[np.cumsum(sizes[order]) <= _MOST])]
+
+
+def _clauses(query: Dsl) -> int:
+    """Clauses of a query, as the cluster counts them: what is not `bool` is one."""
+    inner = query.get("bool")
+    return sum(_clauses(q) for queries in inner.values() if isinstance(queries, list) for q in queries) if inner else 1
 
 
 def every(queries: Sequence[Dsl]) -> Dsl:

@@ -11,7 +11,7 @@ import orjson
 
 from domain import fields
 from domain.errors import StoreError
-from store.opensearch.client import GONE, Cluster, Refused
+from store.opensearch.client import ALWAYS, GONE, Cluster, Refused
 
 AT, DELIVERY, ORDINAL = "thapcanh.at", "thapcanh.delivery", "thapcanh.ordinal"
 UNINDEXED, RAW = "thapcanh.unindexed", "thapcanh.raw"
@@ -44,7 +44,7 @@ def template(prefix: str, settings: Mapping[str, object]) -> dict[str, Any]:
         "priority": 200,
         "template": {
             "settings": {
-                "number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "30s", "codec": "best_compression",
+                **ALWAYS, "number_of_shards": 1, "refresh_interval": "30s", "codec": "best_compression",
                 "mapping": {"total_fields": {"limit": _LIMIT}, "depth": {"limit": 40}},
                 "analysis": {"normalizer": {"lower": {"type": "custom", "filter": ["lowercase"]}}}, **settings,
             },
@@ -101,18 +101,28 @@ def install(cluster: Cluster, prefix: str, settings: Mapping[str, object]) -> No
 
 
 def fit(cluster: Cluster, prefix: str, index: str, settings: Mapping[str, object]) -> None:
-    """Before the first event is written to an index: it is ours, or the template is there that will make it so.
+    """Before the first event is written to an index: it is ours. It is made as a whole, so that templates of others change nothing.
 
     StoreError when somebody made the index otherwise: searches and scans of it would be wrong.
     """
-    found = cluster.call("GET", f"/{index}/_mapping", None, {"filter_path": "*.mappings._meta"}, missing=True)
+    asked = {"filter_path": "*.mappings._meta"}
+    found = cluster.call("GET", f"/{index}/_mapping", None, asked, missing=True)
     if found is None:
         install(cluster, prefix, settings)
-        return
+        _make(cluster, prefix, index, settings)
+        found = cluster.call("GET", f"/{index}/_mapping", None, asked, missing=True) or {}
     if any(version() == there["mappings"]["_meta"].get("dictionary") for there in found.values()):
         return
     for there in (cluster.call("GET", f"/{index}/_mapping", missing=True) or {}).values():
         _mend(cluster, index, there["mappings"])
+
+
+def _make(cluster: Cluster, prefix: str, index: str, settings: Mapping[str, object]) -> None:
+    try:
+        cluster.call("PUT", f"/{index}", template(prefix, settings)["template"])
+    except Refused as error:
+        if error.kind != "resource_already_exists_exception":
+            raise
 
 
 def _mend(cluster: Cluster, index: str, old: Mapping[str, Any]) -> None:

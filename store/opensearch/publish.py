@@ -15,14 +15,13 @@ import orjson
 from domain.errors import StoreError
 from domain.published import opensearch_properties, published
 from domain.text import one_line
-from store.opensearch.client import Cluster, Lacking
+from store.opensearch.client import OWN, Cluster, Lacking
 
 Documents = Mapping[str, Mapping[str, object]]
 BATCH: Final = 2_000
 """Documents of one request."""
 _TRIES: Final = 8
 _BLOCKED: Final = "cluster_block_exception"
-_SETTINGS: Final = {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
 
 
 def publish(cluster: Cluster, prefix: str, name: str, documents: Documents) -> int:
@@ -42,7 +41,7 @@ def prepare(cluster: Cluster, index: str, name: str) -> None:
     there = cluster.call("GET", f"/{index}/_mapping", missing=True)
     if there is None:
         try:
-            body = {"settings": _SETTINGS, "mappings": {"dynamic": False, "properties": wanted}}
+            body = {"settings": OWN, "mappings": {"dynamic": False, "properties": wanted}}
             cluster.call("PUT", f"/{index}", body)
         except StoreError as error:
             if getattr(error, "kind", "") != "resource_already_exists_exception":

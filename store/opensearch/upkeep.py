@@ -25,6 +25,7 @@ from store.opensearch.log import Entry, State
 from store.opensearch.mapping import DELIVERY, ORDINAL
 from store.opensearch.verify import documents_in, expected, indices, tally, together
 from store.opensearch.write import Ranges, ranges
+from store.prefix import ours
 
 if TYPE_CHECKING:
     from store.opensearch.events import ClusterEvents
@@ -88,8 +89,8 @@ def _totals(parts: Iterable[Mapping[str, Sequence[int]]]) -> dict[str, list[int]
 def _trim(events: ClusterEvents, before: date) -> None:
     """Entries of the log whose events are all gone, and that nothing else needs, go too; what they said stands in the views."""
     catalog, _ = together(events)
-    events.view.save()
-    events.catalog.save()
+    if not (events.view.save() and events.catalog.save()):
+        return  # these entries are all that says it
     cut = micros(datetime(before.year, before.month, before.day, tzinfo=UTC))
     where: list[dict[str, Any]] = [{"term": {"kind": "delivery"}}, {"range": {"high": {"lt": cut}}}, {"range": {"first": {"gt": 1}}}]
     gone = [
@@ -147,8 +148,10 @@ def adopt(events: ClusterEvents, now: datetime) -> int:
 
 def _loose(events: ClusterEvents) -> Iterator[tuple[str, str]]:
     """(index, delivery) of documents that are not in the log."""
-    catalog, _ = together(events)
+    catalog, state = together(events)
     for index in indices(events):
+        if _was_removed(index, state):
+            continue  # a collector wrote into it while retention removed it, and has written again elsewhere
         if documents_in(events, index) != catalog.get(index, {"rows": 0})["rows"]:
             wanted = expected(events, index)
             yield from ((index, name) for name, n in tally(events, index) if n > wanted.get(name, 0))
@@ -233,7 +236,7 @@ def _touched(held: Hold, there: Mapping[str, Any]) -> bool:
 
 def snapshot(cluster: Cluster, prefix: str, repository: str, name: str) -> str:
     """Everything under the prefix into a registered repository. StoreError when it is not complete."""
-    body = {"indices": f"{prefix}-*", "include_global_state": False, "metadata": {"by": "soc store backup"}}
+    body = {"indices": ours(prefix), "include_global_state": False, "metadata": {"by": "soc store backup"}}
     path = f"/_snapshot/{quote(repository, safe='')}/{quote(name, safe='')}"
     try:
         cluster.call("PUT", path, body)
