@@ -31,6 +31,11 @@ _SIGNS: Final = tuple(
 )
 """Method and path -> keys of which an answer has one at least. An empty object would else be taken for success."""
 _ABSENT: Final = frozenset({"error", "found", "result", "pits"})
+_LIMITS: Final = (
+    ("maxClauseCount", "indices.query.bool.max_clause_count", 1_024),
+    ("too many buckets", "search.max_buckets", 10_000),
+)
+"""What an error says, the setting that it is about, and what we need."""
 _TOLD: Final = {
     "badstatusline": "what answers there speaks no HTTP",
     "refused": "connection refused",
@@ -79,6 +84,15 @@ def innermost(error: BaseException) -> str:
     """What happened to a connection, in words."""
     text = one_line(str(getattr(error, "info", None) or error), 400)
     return next((said for known, said in _TOLD.items() if known in text.lower()), text[:160] or type(error).__name__)
+
+
+def lowered(why: str, where: str) -> StoreError | None:
+    """A limit that somebody has set below what OpenSearch comes with; waiting does not help."""
+    for sign, setting, least in _LIMITS:
+        if sign in why:
+            hint = f"set {setting} of the cluster to {least} or more"
+            return StoreError(f"a limit of this cluster is too low: {why}", where=where, hint=hint)
+    return None
 
 
 def blocked(why: str, where: str) -> StoreError:

@@ -73,6 +73,10 @@ class Lacking(Refused):
 class TooLarge(Refused):
     """The request was too large for what stands between us and the cluster, or for the cluster."""
 
+    def __init__(self, where: str) -> None:
+        super().__init__(413, "too_large", "the request is larger than the cluster, or what stands before it, lets through", where)
+        self.hint = "raise http.max_content_length of the cluster (100mb unless somebody lowered it) or the limit of the proxy before it"
+
 
 class _Json(Serializer):
     """JSON by orjson; bytes go out as they are."""
@@ -272,9 +276,8 @@ class Cluster:
         kind, reason = answers.reason(error)
         if kind == "cluster_block_exception" and error.status_code in (403, 429):
             return answers.blocked(reason, self.where)
-        if "maxClauseCount" in reason or "too_many_clauses" in kind:
-            hint = "ask for less at once, or raise indices.query.bool.max_clause_count of the cluster to 1024"
-            return StoreError(f"the query has too many parts for this cluster: {reason}", where=self.where, hint=hint)
+        if (lowered := answers.lowered(reason, self.where)) is not None:
+            return lowered
         passing = error.status_code in _AGAIN or (error.status_code == 500 and _FAILING.match(kind))
         return None if passing else self._refused(error, kind, reason)
 
@@ -284,7 +287,7 @@ class Cluster:
         if error.status_code == 403 and kind == "security_exception":
             return Lacking(reason, self.access.user, self.where)
         if error.status_code == 413:
-            return TooLarge(413, "too_large", "the request is larger than the cluster, or what stands before it, lets through", self.where)
+            return TooLarge(self.where)
         if not isinstance(error.info, dict):
             return StoreError("something answers here, but it is no OpenSearch", where=self.where, hint=_WANTED)
         return Refused(int(error.status_code), kind, reason, self.where, error.info)

@@ -126,11 +126,12 @@ class ClusterRecords:
         batch: list[Mapping[str, Any]] = []
         size = 0
         for record in plain:
-            batch.append(record)
-            size += len(orjson.dumps(record))
-            if size > _PART:
+            more = len(orjson.dumps(record))
+            if batch and size + more > _PART:
                 parts.append(self.put({"records": batch}))
                 batch, size = [], 0
+            batch.append(record)
+            size += more
         return [*parts, self.put({"records": batch})] if batch else parts
 
     def _found(self, where: Sequence[Mapping[str, Any]], upto: int, wanted: Any) -> Iterator[Record]:

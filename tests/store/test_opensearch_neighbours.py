@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
+from opensearchpy.exceptions import TransportError
 
 from domain.grammar import parse
 from domain.query import Query
 from store import open_store
+from store.base import NewRecord
+from store.opensearch.client import connect
 from store.opensearch.compile import bounds
 from store.opensearch.upkeep import adopt
 from tests.store.contract import found
@@ -135,3 +139,29 @@ def test_retention_keeps_the_log_when_its_snapshot_cannot_be_written(store, open
     assert fresh.events.head() == 10
     assert fresh.events.verify() == []
     fresh.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "why", "setting"),
+    [
+        ("search_phase_execution_exception", 500, "Query contains too many nested clauses; maxClauseCount is 64", "max_clause_count"),
+        ("search_phase_execution_exception", 503, "Trying to create too many buckets. Must be less than or equal to: [9]", "max_buckets"),
+    ],
+)
+def test_a_limit_below_what_is_needed_is_named_at_once(kind, status, why, setting):
+    error = TransportError(status, kind, {"error": {"type": kind, "reason": "all shards failed", "caused_by": {"reason": why}}})
+    said = connect("http://127.0.0.1:9")._explained(error)
+    assert "a limit of this cluster is too low" in str(said)
+    assert why in str(said)
+    assert setting in said.hint
+
+
+def test_parts_of_a_large_transaction_stay_within_their_size(store, monkeypatch):
+    monkeypatch.setattr("store.opensearch.records._PART", 100_000)
+    sizes = []
+    put = store.records.put
+    monkeypatch.setattr(store.records, "put", lambda body: sizes.append(len(orjson.dumps(body))) or put(body))
+    store.records.append([NewRecord("x", f"k{n}", "t", {"v": "y" * 60_000}, "me") for n in range(5)], T0)
+    assert len(sizes) == 5
+    assert max(sizes) < 100_000
+    assert [r.key for r in store.records.find("x")] == ["k0", "k1", "k2", "k3", "k4"]
