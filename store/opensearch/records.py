@@ -116,6 +116,11 @@ class ClusterRecords:
         found = self._cluster.call("GET", f"/{self._blobs}/_doc/{name}", missing=True)
         return dict(found["_source"]) if found and found.get("found") else None
 
+    def torn(self, what: str) -> StoreError:
+        """Log and documents beside it are not of the same moment: one was deleted, or restored without the other."""
+        hint = f"restore {self.log.index} and {self._blobs} from the same snapshot"
+        return StoreError(what, where=f"{self._cluster.where}/{self._blobs}", hint=hint)
+
     def drop(self, name: str) -> None:
         """It is not needed any more."""
         with suppress(StoreError):
@@ -142,7 +147,7 @@ class ClusterRecords:
         for name in entry.get("parts", ()):
             part = self.get(name)
             if part is None:
-                raise StoreError("records are gone from the index", where=self._blobs, hint="restore the index from a snapshot")
+                raise self.torn("records are not there")
             yield from (_record(r) for r in part["records"])
         yield from (_record(r) for r in entry["records"])
 
@@ -216,7 +221,7 @@ class ClusterCoordination:
             found = self._records.get(there["state"])
             if found is not None:
                 return dict(found["state"])
-        raise StoreError(f"the state of {name} is gone from the index", where=self._cluster.where, hint="restore the index from a snapshot")
+        raise self._records.torn(f"the state of {name} is not there")
 
     def commit_scan(  # noqa: PLR0913, PLR0917  one transaction
         self, name: str, start: int, end: int, records: Sequence[NewRecord], at: datetime, state: Mapping[str, object] | None = None,

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from opensearchpy.exceptions import TransportError
 
+from domain.errors import StoreError
 from domain.grammar import parse
 from domain.query import Query
 from store import open_store
@@ -165,3 +166,11 @@ def test_parts_of_a_large_transaction_stay_within_their_size(store, monkeypatch)
     assert len(sizes) == 5
     assert max(sizes) < 100_000
     assert [r.key for r in store.records.find("x")] == ["k0", "k1", "k2", "k3", "k4"]
+
+
+def test_what_belongs_together_is_named_when_a_part_is_gone(store, plain_opensearch, index_prefix):
+    assert store.coordination.commit_scan("sigma", 0, 5, [], T0, {"seen": 5})
+    plain_opensearch.call("DELETE", f"/{index_prefix}-state")
+    with pytest.raises(StoreError, match="the state of sigma is not there") as told:
+        store.coordination.state("sigma")
+    assert told.value.hint == f"restore {index_prefix}-records and {index_prefix}-state from the same snapshot"
