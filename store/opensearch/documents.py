@@ -28,6 +28,10 @@ BODY: Final = 6 << 20
 """Bytes of one bulk request, about."""
 MOST: Final = 5_000
 """Documents of one bulk request."""
+_FEW: Final = 300
+"""Texts."""
+_LONG: Final = 120
+"""Bytes of a text."""
 _TEXT: Final = pa.large_string()
 _STAMP: Final = pa.timestamp("us", "UTC")
 
@@ -92,11 +96,14 @@ def _lines(part: pa.Table, delivery: str, ordinals: Int64s, demoted: Collection[
         if name == "event.id" or column.null_count == len(column):
             continue
         kept = indexed(name) and name not in demoted
-        for fragments in _original(column) if name == "event.original" else (_fragments(name, column),):
-            (pieces if kept else more).append(fragments)
-        flags = column.is_valid() if not kept else _too_long(name, column)
+        if name == "event.original":
+            pieces += _original(column)
+            continue
+        coded = _coded(column)
+        (pieces if kept else more).append(_fragments(name, coded.dictionary).take(coded.indices))
+        flags = column.is_valid() if not kept else _too_long(name, coded)
         if flags is not None:
-            missing.append(pc.if_else(flags, pa.scalar(f",{orjson.dumps(name).decode()}", _TEXT), pa.scalar("", _TEXT)))
+            missing.append(pc.if_else(flags, pa.scalar(f",{_key(name)}", _TEXT), pa.scalar("", _TEXT)))
     pieces += [_wrapped(more, f',"{MORE}":{{', "}"), _wrapped(missing, f',"{UNINDEXED}":[', "]"), "}\n"]
     return _joined([p for p in pieces if p is not None])
 
@@ -114,18 +121,47 @@ def _wrapped(pieces: Sequence[pa.Array], before: str, after: str) -> pa.Array | 
     return pc.if_else(pc.equal(pc.binary_length(inner), 0), pa.scalar("", _TEXT), _joined([before, inner, after]))
 
 
-def _fragments(name: str, column: pa.Array) -> pa.Array:
-    """`,"name":value` for each row; null where there is none."""
-    key = f",{orjson.dumps(name).decode()}:"
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return _strict([key, column.cast(_TEXT)])
-    if pa.types.is_timestamp(kind):
-        return _strict([f'{key}"', pc.strftime(column.cast(_STAMP), format="%Y-%m-%dT%H:%M:%SZ").cast(_TEXT), '"'])
-    coded = column.cast(kind).dictionary_encode() if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    several = fields.is_array(name)
-    values = [_json(value, several=several) for value in coded.dictionary.to_pylist()]
-    return pa.array([None if v is None else key + v for v in values], _TEXT).take(coded.indices)
+def _key(name: str) -> str:
+    return orjson.dumps(name).decode()
+
+
+def _coded(column: pa.Array) -> pa.DictionaryArray:
+    """Distinct values that these rows hold."""
+    plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    return plain.dictionary_encode()
+
+
+def _fragments(name: str, values: pa.Array) -> pa.Array:
+    """`,"name":value` for distinct values. A few texts are quicker done one by one than by a dozen kernels."""
+    key = f",{_key(name)}:"
+    if pa.types.is_string(values.type) and len(values) < _FEW:
+        several = fields.is_array(name)
+        return pa.array([key + _json(v, several=several) for v in values.to_pylist()], _TEXT)
+    return _strict([key, _values(name, values)])
+
+
+def _values(name: str, values: pa.Array) -> pa.Array:
+    """Distinct values as JSON; null where JSON has no way to say it."""
+    if pa.types.is_integer(values.type) or pa.types.is_boolean(values.type):
+        return values.cast(_TEXT)
+    if pa.types.is_timestamp(values.type):
+        return _strict(['"', pc.strftime(values.cast(_STAMP), format="%Y-%m-%dT%H:%M:%SZ").cast(_TEXT), '"'])
+    if pa.types.is_string(values.type):
+        return _quoted(values.cast(_TEXT), several=fields.is_array(name))
+    return pa.array([None if not np.isfinite(v) else _key(v) for v in values.to_pylist()], _TEXT)
+
+
+def _quoted(texts: pa.Array, *, several: bool = False) -> pa.Array:
+    """Texts as JSON strings (`several`: as lists): long ones and those with control characters one by one, the others by Arrow."""
+    if texts.nbytes > _LONG * len(texts):
+        return pa.array([None if v is None else _json(v, several=several) for v in texts.to_pylist()], _TEXT)
+    hard = pc.fill_null(pc.match_substring_regex(texts, r"[\x00-\x1f]"), False)
+    plain = pc.replace_substring(pc.replace_substring(texts, "\\", "\\\\"), '"', '\\"')
+    out = _strict(['"', plain, '"'])
+    if not pc.any(hard).as_py():
+        return out
+    odd = [_json(value, several=several) for value in texts.filter(hard).to_pylist()]
+    return pc.replace_with_mask(out, hard, pa.array(odd, _TEXT))
 
 
 def _strict(pieces: Sequence[Any]) -> pa.Array:
@@ -133,43 +169,35 @@ def _strict(pieces: Sequence[Any]) -> pa.Array:
     return pc.binary_join_element_wise(*whole, pa.scalar("", _TEXT))
 
 
-def _json(value: object, *, several: bool) -> str | None:
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if several and isinstance(value, str) and SEP in value:
-        return orjson.dumps(value.split(SEP)).decode()
-    return orjson.dumps(value).decode()
+def _json(value: str, *, several: bool) -> str:
+    return orjson.dumps(value.split(SEP) if several and SEP in value else value).decode()
 
 
 def _original(column: pa.Array) -> Iterator[pa.Array]:
     """The record as text; beside it in base64 where its bytes are no UTF-8."""
     try:
-        texts = column.cast(_TEXT).to_pylist()
-        yield pa.array([None if t is None else f',"event.original":{orjson.dumps(t).decode()}' for t in texts], _TEXT)
+        yield _strict([',"event.original":', _quoted(column.cast(_TEXT))])
         return
     except pa.ArrowInvalid:
         raw = column.to_pylist()
     texts = [None if r is None else r.decode("utf-8", "replace") for r in raw]
-    yield pa.array([None if t is None else f',"event.original":{orjson.dumps(t).decode()}' for t in texts], _TEXT)
+    yield _strict([',"event.original":', _quoted(pa.array(texts, _TEXT))])
     exact = [
-        None if r is None or t.encode() == r else f',"{RAW}":"{base64.b64encode(r).decode()}"' for r, t in zip(raw, texts, strict=True)
+        None if r is None or t is None or t.encode() == r else f',"{RAW}":"{base64.b64encode(r).decode()}"'
+        for r, t in zip(raw, texts, strict=True)
     ]
     yield pa.array(exact, _TEXT)
 
 
-def _too_long(name: str, column: pa.Array) -> pa.Array | None:
+def _too_long(name: str, coded: pa.DictionaryArray) -> pa.Array | None:
     """Which rows hold a value that may be beyond `ignore_above`, or that is no plain address; None when there are none."""
-    entry = fields.lookup(name)
-    if entry is None or entry.type not in ("keyword", "ip"):
-        return None
-    texts = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-    if not pa.types.is_string(texts.type):
+    entry, texts = fields.lookup(name), coded.dictionary
+    if entry is None or entry.type not in ("keyword", "ip") or not pa.types.is_string(texts.type):
         return None
     long = pc.greater(pc.binary_length(texts), fields.LONGEST)
     if entry.type == "ip":
         long = pc.or_(long, pc.invert(pc.match_substring_regex(texts, r"\A[0-9A-Fa-f:.\x1e]+\z")))
-    long = pc.fill_null(long, False)
-    return long if pc.any(long).as_py() else None
+    return pc.fill_null(long.take(coded.indices), False) if pc.any(long).as_py() else None
 
 
 def _bytes(lines: pa.Array) -> bytes:

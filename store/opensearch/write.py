@@ -147,12 +147,15 @@ def _sent(cluster: Cluster, index: str, bodies: Iterator[Block]) -> Iterator[tup
 
     def send(block: Block) -> Sequence[Mapping[str, Any]]:
         try:
-            answer = cluster.call("POST", f"/{index}/_bulk", block.body, {"filter_path": _FILTER})
+            path = f"/{index}/_bulk"
+            if not cluster.call("POST", path, block.body, {"filter_path": "errors"})["errors"]:
+                return ()
+            answer = cluster.call("POST", path, block.body, {"filter_path": _FILTER})  # again: what was made is there, and known as ours
         except TooLarge as error:
             if block.rows == 1:
                 return ({"status": error.status, "error": {"type": error.kind, "reason": error.reason}},)
             return [item for half in block.halves() for item in send(half) or ({"status": 201},) * half.rows]
-        items = [item["create"] for item in answer["items"]] if answer["errors"] else ()
+        items = [item["create"] for item in answer["items"]] if answer["errors"] else []
         if items and len(items) != block.rows:
             raise StoreError(f"{len(items)} answers to {block.rows} events", where=f"{cluster.where}/{index}", hint="run it again")
         return items

@@ -190,7 +190,7 @@ def test_no_room_for_another_index_is_no_dead_letter(proxy, store):
     full = "this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open"
     error = {"type": "validation_exception", "reason": full}
     refused = pytest.raises(StoreError, match=r"the index takes nothing: this action would add \[2\] total shards")
-    with proxy.fault("-events-.*_bulk", Busy(1, error, 400)), refused:
+    with proxy.fault("-events-.*_bulk", Busy(1, error, 400), times=2), refused:
         store.events.append(delivery(events(0, 4), position=4))
     assert list(store.events.dead_letters()) == []
     assert store.events.head() == 0
