@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
 import yaml
 
-_ARROW: Final = {
-    "keyword": pa.string(), "text": pa.string(), "ip": pa.string(), "long": pa.int64(), "double": pa.float64(),
-    "boolean": pa.bool_(), "date": pa.timestamp("us", "UTC"), "bytes": pa.large_binary(), "id": pa.binary(16),
-}  # fmt: skip
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 LONGEST: Final = 8191
 """Characters of a keyword that OpenSearch indexes: four bytes each still fit into a Lucene term."""
 _RAW: Final[dict[str, object]] = {"type": "keyword", "index": False, "ignore_above": LONGEST}
@@ -79,7 +77,18 @@ def lookup(name: str) -> Field | None:
 def arrow_type(name: str) -> pa.DataType:
     """The Arrow type of a field; text for one that is not in the dictionary."""
     entry = lookup(name)
-    return _ARROW[entry.type] if entry is not None else pa.string()
+    return _arrow()[entry.type if entry is not None else "keyword"]
+
+
+@cache
+def _arrow() -> dict[str, pa.DataType]:
+    """Arrow type of each type of the dictionary; Arrow is loaded when a table is made, not for a list of alerts."""
+    import pyarrow as pa
+
+    return {
+        "keyword": pa.string(), "text": pa.string(), "ip": pa.string(), "long": pa.int64(), "double": pa.float64(),
+        "boolean": pa.bool_(), "date": pa.timestamp("us", "UTC"), "bytes": pa.large_binary(), "id": pa.binary(16),
+    }  # fmt: skip
 
 
 @cache

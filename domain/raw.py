@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import pyarrow as pa
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
-Int64s: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+Int64s: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 """One int64 per row."""
 
 
@@ -71,6 +72,8 @@ def event_ids(source: str, stream: str, positions: Int64s, records: pa.Array) ->
 
     The same record read twice is the same event; batch, time of reading and ingest sequence play no part.
     """
+    import pyarrow as pa
+
     base = hashlib.blake2b(f"{source}\0{stream}\0".encode(), digest_size=16)
     out = bytearray()
     copy = base.copy

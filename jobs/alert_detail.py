@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-
 from domain import spoken
 from domain.alert import Alert
-from domain.event import row
-from domain.grammar import parse
 from domain.i18n import lang, t
 from domain.query import Expr, Query, all_of
 from domain.window import TimeWindow
 from jobs.alerts import every, resolve
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from jobs.runtime import Runtime
 
 LINES: Final = 10
@@ -72,6 +70,8 @@ def detail(runtime: Runtime, prefix: str, lines: int = LINES) -> Detail:
 
 def _records(runtime: Runtime, alert: Alert, lines: int) -> list[dict[str, Any]]:
     """The newest events that the alert holds; without any, the newest rows of its evidence query."""
+    from domain.event import row  # Arrow is heavy
+
     if not lines:
         return []
     if alert.events:
@@ -90,6 +90,8 @@ def _records(runtime: Runtime, alert: Alert, lines: int) -> list[dict[str, Any]]
 
 def evidence_query(alert: Alert, limit: int = 0) -> Query | None:
     """The alert's evidence as a query; None when it has none."""
+    from domain.grammar import parse  # Arrow is heavy
+
     if not alert.evidence:
         return None
     start, end = alert.evidence_from or alert.first, alert.evidence_to or alert.last + SECOND
@@ -151,7 +153,7 @@ def replay(runtime: Runtime, prefix: str) -> Replayed:
     """Run the rule of today over the events of the alert."""
     known = every(runtime.store.records)
     alert = known[resolve(known, prefix)]
-    table = runtime.store.events.fetch(alert.events) if alert.events else pa.table({})
+    table = runtime.store.events.fetch(alert.events)
     if alert.rule.kind == "anomaly":
         return _anomaly(runtime, alert, table)
     from detectors.sigma.refs import reference

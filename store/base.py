@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-import pyarrow as pa
-
-from domain.event import EventBatch, Rows
+from domain.batch import EventBatch
 from domain.query import Query
 from domain.raw import Checkpoint
 from domain.window import TimeWindow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from domain.event import Rows
 
 RESERVED: Final = "store."
 """Sources and cursors whose names begin so are of a store itself (how far a copy has come): no log source, no detector."""
