@@ -24,12 +24,13 @@ from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
 from domain.window import duration, micros
 from jobs import deliver, foreign_evidence, rulesets
-from jobs.chunks import Picked, TableChunk
+from jobs.chunks import Picked
 from jobs.collect import collector, extra
 from jobs.coverage import Coverage
 from jobs.foreign import cursor, places
 from jobs.leases import Leases
 from store.base import Chunk
+from store.memory import TableChunk
 from store.rows import prepare
 
 if TYPE_CHECKING:

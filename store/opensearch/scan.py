@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from domain.errors import StoreError
-from domain.event import Column, Rows, TableBatch
 from domain.raw import Int64s
 from domain.window import TimeWindow
+from store.memory import TableChunk
 from store.opensearch.documents import columns_of
 from store.opensearch.mapping import DELIVERY, ORDINAL
 
@@ -28,38 +28,6 @@ _PAGE: Final = 5_000
 _NAMES: Final = 40
 """Indices named one by one in a request; more are asked for by pattern."""
 _TRIES: Final = 5
-
-
-class ClusterChunk:
-    """A Chunk (store.base) in memory."""
-
-    def __init__(self, partition: str, table: pa.Table, sequences: Int64s) -> None:
-        self._batch = TableBatch(table)
-        self.partition = partition
-        self.first_seq, self.last_seq = int(sequences.min()), int(sequences.max())
-
-    @property
-    def rows(self) -> int:
-        """Number of events."""
-        return self._batch.rows
-
-    def fields(self) -> Sequence[str]:
-        """Names of the columns that hold something."""
-        return self._batch.fields()
-
-    def column(self, name: str, rows: Rows | None = None) -> Column | None:
-        """The column, dictionary-encoded."""
-        return self._batch.column(name, rows)
-
-    def ids(self) -> pa.Array:
-        """`event.id` of each row."""
-        return self._batch.ids()
-
-    def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
-        """These rows and columns."""
-        whole = self._batch.table
-        part = whole if names is None else whole.select([n for n in names if n in whole.column_names])
-        return part if rows is None else part.take(pa.array(np.asarray(rows, dtype=np.int64)))
 
 
 @dataclass(frozen=True)
@@ -84,7 +52,7 @@ class _Piece:
 
 def scan(
     events: ClusterEvents, after: int, upto: int, partitions: frozenset[str], window: TimeWindow | None = None
-) -> Iterator[ClusterChunk]:
+) -> Iterator[TableChunk]:
     """Chunks in sequence order. With a window: of deliveries that touch it."""
     if upto <= after:
         return
@@ -123,7 +91,7 @@ def _touches(part: Mapping[str, Any], window: TimeWindow) -> bool:
     return bool(part["high"] >= start and part["low"] < end)
 
 
-def _read(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[ClusterChunk]:
+def _read(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[TableChunk]:
     """The events of several pieces; those that were read last are still at hand, for the next detector."""
     if not group:
         return
@@ -138,20 +106,20 @@ class Recent:
     """Chunks read last: several detectors go over the same events one after the other."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[_Piece, ...], list[ClusterChunk]] = {}
+        self._kept: dict[tuple[_Piece, ...], list[TableChunk]] = {}
 
-    def get(self, group: Sequence[_Piece]) -> list[ClusterChunk] | None:
+    def get(self, group: Sequence[_Piece]) -> list[TableChunk] | None:
         """The chunks of exactly these pieces."""
         return self._kept.get(tuple(group))
 
-    def put(self, group: Sequence[_Piece], chunks: list[ClusterChunk]) -> None:
+    def put(self, group: Sequence[_Piece], chunks: list[TableChunk]) -> None:
         """Keep them; the oldest go when there are too many rows."""
         self._kept[tuple(group)] = chunks
         while len(self._kept) > 1 and sum(c.rows for kept in self._kept.values() for c in kept) > KEPT:
             del self._kept[next(iter(self._kept))]
 
 
-def _fetched(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[ClusterChunk]:
+def _fetched(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[TableChunk]:
     """The events of several pieces, as one chunk for each parser. What retention removed is left out, what is lost an error."""
     for attempt in range(_TRIES):
         events.cluster.refresh(_names(events, group))
@@ -173,7 +141,8 @@ def _fetched(events: ClusterEvents, group: Sequence[_Piece]) -> Iterator[Cluster
             rows = np.concatenate([r for _, r in pairs])
             sequences = np.concatenate([piece.first + own_ordinals(own, r) - piece.low for piece, r in pairs])
             part = table.take(pa.array(rows))
-            yield ClusterChunk(partition, part.select([n for n in part.column_names if part[n].null_count < len(rows)]), sequences)
+            filled = part.select([n for n in part.column_names if part[n].null_count < len(rows)])
+            yield TableChunk(filled, partition, (int(sequences.min()), int(sequences.max())))
 
 
 _GONE: Final = {"ignore_unavailable": "true", "allow_no_indices": "true"}

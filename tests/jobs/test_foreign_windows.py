@@ -16,8 +16,8 @@ import pytest
 from collectors import detect, evtx
 from detectors.sigma.ruleset import RuleSet, cached
 from domain.raw import Checkpoint, RawBatch
-from jobs.chunks import TableChunk
 from jobs.rulesets import SHIPPED
+from store.memory import TableChunk
 from store.rows import prepare
 from tests.collectors.envelopes.test_shipped import alert, escaped
 from tests.collectors.foreign import NOW
