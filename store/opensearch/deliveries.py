@@ -142,6 +142,11 @@ def generation(index: str) -> int:
     return int(text) if text else 0
 
 
+def removed(state: State, index: str) -> bool:
+    """Whether retention has removed this index: its name is never used again."""
+    return bool(state["gone"].get(_base(index), 0) > generation(index))
+
+
 def at_or_none(value: int | None) -> datetime | None:
     """Microseconds as an instant."""
     return None if value is None else EPOCH + timedelta(microseconds=value)

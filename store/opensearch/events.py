@@ -248,10 +248,8 @@ class ClusterEvents:
         state = self.view.state  # brought up to date by asking
         deliveries.check(state, delivery)
         self.dead.check(delivery.replayed, self.view.at)
-        for part in written.slices:
-            base = part.index.removesuffix(f".{deliveries.generation(part.index)}") if deliveries.generation(part.index) else part.index
-            if state["gone"].get(base, 0) != deliveries.generation(part.index):
-                raise _MovedError
+        if any(deliveries.removed(state, part.index) for part in written.slices):
+            raise _MovedError
         if name in state["adopted"]:
             raise ConflictError("another collector has stored these records; nothing was stored", hint="run the collection again")
         head = int(state["head"])

@@ -70,7 +70,7 @@ def retain(events: ClusterEvents, before: date) -> Retained:
         faults.point("after-retire")
     catalog, state = together(events)
     for name in indices(events):
-        if _was_removed(name, state) and name not in catalog:
+        if deliveries.removed(state, name) and name not in catalog:
             events.cluster.call("DELETE", f"/{name}", missing=True)
     _trim(events, before)
     return done
@@ -150,7 +150,7 @@ def _loose(events: ClusterEvents) -> Iterator[tuple[str, str]]:
     """(index, delivery) of documents that are not in the log."""
     catalog, state = together(events)
     for index in indices(events):
-        if _was_removed(index, state):
+        if deliveries.removed(state, index):
             continue  # a collector wrote into it while retention removed it, and has written again elsewhere
         if documents_in(events, index) != catalog.get(index, {"rows": 0})["rows"]:
             wanted = expected(events, index)
@@ -217,12 +217,6 @@ def _sizes(events: ClusterEvents, names: Sequence[str]) -> dict[str, int]:
         )
         out |= {name: int(there["total"]["store"]["size_in_bytes"]) for name, there in (answer or {}).get("indices", {}).items()}
     return out
-
-
-def _was_removed(index: str, state: State) -> bool:
-    number = deliveries.generation(index)
-    base = index.removesuffix(f".{number}") if number else index
-    return bool(state["gone"].get(base, 0) > number)
 
 
 def _touched(held: Hold, there: Mapping[str, Any]) -> bool:
