@@ -35,6 +35,7 @@ FENCES = {
     "typst": ("reports/",),
     "jinja2": ("reports/",),
     "sigma": ("detectors/sigma/", "rules/", "jobs/"),
+    "cryptography": ("jobs/rule_packs_sign.py",),
     "sklearn": ("detectors/anomaly/",),
     "evtx": ("collectors/",),
     "re2": ("match/", "collectors/file.py"),
