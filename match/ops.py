@@ -74,11 +74,14 @@ def _like(values: Values, test: Test) -> Mask:
     return values.spread(_bools(pc.match_substring_regex(texts, pattern)))
 
 
-def _cased(values: Values, test: Test) -> Mask:
+def _plain(values: Values, test: Test) -> Mask:
+    """Literal text that the automaton does not serve: `cased`, or an empty value among the others."""
+    texts = values.texts if test.cased else values.lowered
     kernel = {"eq": pc.equal, "contains": pc.match_substring, "startswith": pc.starts_with, "endswith": pc.ends_with}[test.op]
     out = values.nothing()
     for value in test.values:
-        out |= values.spread(_bools(kernel(values.texts, text_of(value))))
+        literal = text_of(value) if test.cased else pc.utf8_lower(pa.scalar(text_of(value))).as_py()
+        out |= values.spread(_bools(kernel(texts, literal)))
     return out
 
 
@@ -179,5 +182,5 @@ SPECIAL: Final[Mapping[str, Callable[[Values, Test], Mask]]] = {
 def special(values: Values, test: Test) -> Mask:
     """One bool per distinct value for an operator that the automaton does not serve."""
     if test.op in ("eq", "contains", "startswith", "endswith"):
-        return _cased(values, test)
+        return _plain(values, test)
     return SPECIAL[test.op](values, test)
