@@ -50,6 +50,14 @@ class BlindRule:
     title: str
     file: str
     reason: str
+    level: str = ""
+    tags: tuple[str, ...] = ()
+    source: tuple[str, str, str] = ("", "", "")
+    """Product, category, service."""
+    why: str = ""
+    """Kind of reason: key of `logsources.why_*` and `logsources.next_*` for people."""
+    what: str = ""
+    """The field or placeholder that is wanting."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,13 @@ class Broken:
 
     file: str
     line: int
+    """From 1."""
     reason: str
+    """What is wrong and what is allowed, in English."""
+    column: int = 1
+    """From 1."""
+    code: str = ""
+    """Check that found it, such as unknown-modifier; empty when none did."""
 
 
 @dataclass(frozen=True)
