@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from commands import common
+from commands import common, rules_lint
 from domain.errors import UsageError
 from domain.i18n import t
 
@@ -64,20 +64,6 @@ def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
 def _count(states: Any) -> None:
     counts = {status: sum(1 for s in states if s.status == status) for status in ("LIVE", "PARTIAL", "BLIND", "ERROR")}
     common.say(t("rules.count", "", **counts))
-
-
-@app.command()
-def lint(rules: _RULES = None) -> None:
-    """All problems of rule files in one run; exit 4 when there are any."""
-    found = _load(rules)
-    problems = [(kind, one) for kind, some in (("error", found.broken), ("note", found.notes)) for one in some]
-    if common.OPTIONS.json:
-        common.emit([{"kind": kind, "file": one.file, "line": one.line, "reason": one.reason} for kind, one in problems])
-    else:
-        for kind, one in problems:
-            common.say(f"{one.file}:{one.line}: {kind}: {one.reason}")
-    common.say(t("rules.linted", rules=len(found.rules) + len(found.correlations), blind=len(found.blind), errors=len(found.broken)))
-    raise typer.Exit(4 if found.broken else 0)
 
 
 @app.command()
@@ -178,3 +164,6 @@ def convert(
             common.emit({"query": query})
         else:
             sys.stdout.write(query + "\n")
+
+
+app.add_typer(rules_lint.app)

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from detectors.sigma import mend
+from detectors.sigma.cells import MAX_DEPTH, MAX_NODES, UNFOLDS, Cell
 from detectors.sigma.express import Unfilled, Unsupported, express, merged
 from detectors.sigma.model import Broken, LogSource, Other
 from detectors.sigma.refs import reference
 from domain.alert import RuleRef
 from domain.query import Expr
 
+if TYPE_CHECKING:
+    from detectors.sigma.lint import Document
+
 mend.install()
 MAX_FILE: Final = 1 << 20
 """Bytes; a larger rule file is refused."""
-MAX_DEPTH: Final = 40
-_MAX_NODES: Final = 200_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_KEYS: Final = (
+_KEYS: Final = frozenset((
     "title", "id", "name", "taxonomy", "related", "status", "description", "license", "references", "author", "date", "modified",
     "logsource", "detection", "fields", "falsepositives", "level", "tags", "scope", "simulation", "regression_tests_path",
-)  # fmt: skip
+))  # fmt: skip
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -66,34 +67,62 @@ def load(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence
 
 
 def load_file(label: str, content: bytes, placeholders: Mapping[str, Sequence[str]], out: Loaded) -> None:
-    """Parse one file into `out`; all its problems go to `out.broken`."""
-    if len(content) > MAX_FILE:
-        out.broken.append(Broken(label, 1, f"{len(content)} bytes; the limit is {MAX_FILE}"))
-        return
+    """Parse one file into `out`; all its problems go to `out.broken`, each with its line and column."""
+    documents = _documents(content)
+    if documents is None:
+        documents, problems = _doubtful(label, content)
+        out.broken += problems
     text = content.decode("utf-8", "replace")
+    for number, document in enumerate(documents):
+        if document is not None:
+            _document((label, text, number), document, placeholders, out)
+
+
+class _Loader(_LOADER):  # type: ignore[misc, valid-type]
+    """Notices keys that stand twice, of which YAML keeps the last."""
+
+    doubtful = False
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        self.doubtful = self.doubtful or len(found) != len(node.value)
+        return found
+
+
+def _documents(content: bytes) -> list[Any] | None:
+    """The documents of a file in which nothing is odd; None where a closer look is needed."""
+    if len(content) > MAX_FILE:
+        return None
     try:
-        documents = [d for d in yaml.load_all(text, Loader=_LOADER) if d is not None]
+        loader = _Loader(content.decode("utf-8"))
+        try:
+            documents = []
+            while loader.check_data():
+                documents.append(loader.get_data())
+        finally:
+            loader.dispose()
         _bounded(documents)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        out.broken.append(Broken(label, mark.line + 1 if mark else 1, f"not valid YAML: {reason}"))
-        return
-    except (ValueError, RecursionError) as error:
-        out.broken.append(Broken(label, 1, f"not valid YAML: {error}"))
-        return
-    if not documents:
-        out.broken.append(Broken(label, 1, "the file holds no rule"))
-    for document in documents:
-        _document(label, text, document, placeholders, out)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    documents = [d for d in documents if d is not None]
+    plain = documents and all(isinstance(d, dict) and "action" not in d for d in documents)
+    return documents if plain and not loader.doubtful else None
+
+
+def _doubtful(label: str, content: bytes) -> tuple[list[Any], list[Broken]]:
+    """The documents that can be used all the same (None in the place of others), and what is wrong with the file."""
+    from detectors.sigma.lint import file_faults, usable
+
+    problems = [issue.broken() for issue in file_faults(label, content)]
+    return usable(content), problems
 
 
 def _bounded(value: object, depth: int = 0, left: list[int] | None = None) -> None:
     """Refuse YAML bombs: aliases that unfold without end, and deep nesting."""
-    left = [_MAX_NODES] if left is None else left
+    left = [MAX_NODES] if left is None else left
     left[0] -= 1
     if left[0] < 0 or depth > MAX_DEPTH:
-        raise ValueError("it unfolds to more than is sensible (aliases or nesting)")
+        raise ValueError(UNFOLDS)
     if isinstance(value, dict):
         for child in value.values():
             _bounded(child, depth + 1, left)
@@ -102,46 +131,124 @@ def _bounded(value: object, depth: int = 0, left: list[int] | None = None) -> No
             _bounded(child, depth + 1, left)
 
 
-def _document(label: str, text: str, data: object, placeholders: Mapping[str, Sequence[str]], out: Loaded) -> None:
-    if not isinstance(data, dict):
-        out.broken.append(Broken(label, 1, "a rule is a mapping"))
-    elif "correlation" in data or "filter" in data:
-        out.others.append(
-            Other("correlation" if "correlation" in data else "filter", data, label, line_of(text, str(data.get("title", ""))))
-        )
-    else:
-        parsed = parse(label, text, data, placeholders)
-        if isinstance(parsed, Parsed):
-            out.rules.append(parsed)
+def _document(place: tuple[str, str, int], data: dict[str, Any], placeholders: Mapping[str, Sequence[str]], out: Loaded) -> None:
+    label, text, number = place
+    kind = "correlation" if "correlation" in data else "filter" if "filter" in data else ""
+    if kind:
+        refused = _refusal(label, data, placeholders)
+        if refused:
+            out.broken += placed(label, text, number, data, refused)
         else:
-            out.broken.extend(parsed)
+            out.others.append(Other(kind, data, label, line_of(text, str(data.get("title", "")))))
+        return
+    parsed = parse(label, text, data, placeholders, number)
+    if isinstance(parsed, Parsed):
+        out.rules.append(parsed)
+    else:
+        out.broken.extend(parsed)
 
 
-def parse(label: str, text: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> Parsed | list[Broken]:
-    """One rule document."""
+class Refused(Exception):
+    """A rule is not taken; the message is the first reason."""
+
+
+def parse(
+    label: str, text: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]], number: int = 0
+) -> Parsed | list[Broken]:
+    """One rule document, or all that is wrong with it. `text`: its file, in which it is document `number`; "" when there is none."""
+    try:
+        return attempt(label, data, placeholders)
+    except Refused as error:
+        return placed(label, text, number, data, str(error))
+
+
+def attempt(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> Parsed:
+    """One rule document; Refused says the first thing that is wrong."""
     problems = mend.check(data.get("detection"))
     if problems:
-        return [Broken(label, line_of(text, p.partition(":")[0]), p) for p in problems]
+        raise Refused(problems[0])
     try:
         rule = SigmaRule.from_dict(_strict(data), collect_errors=True)
         if rule.errors:
-            return [Broken(label, _error_line(text, e), _message(e)) for e in rule.errors]
+            raise Refused(_message(rule.errors[0]))
+        _shape(rule)
         _fill(rule, placeholders)
         expr: Expr | None = merged(express(condition.parse()) for condition in rule.detection.parsed_condition)
         unfilled = ""
     except Unfilled as error:
         expr, unfilled = None, str(error)
     except (Unsupported, SigmaError) as error:
-        return [Broken(label, _error_line(text, error), _message(error))]
+        raise Refused(_message(error)) from None
+    except Refused:
+        raise
     except Exception as error:  # noqa: BLE001  pySigma raises plain errors on odd documents; one rule must not stop the others
-        return [Broken(label, 1, f"not understood: {type(error).__name__}: {error}")]
-    notes = tuple(Broken(label, line_of(text, str(key)), _unknown(str(key))) for key in data if str(key) not in _KEYS)
+        raise Refused(f"{type(error).__name__}: {error}") from None
+    notes = () if _KEYS.issuperset(data) else _notes(label, data)
     return Parsed(reference(data), _source(rule), expr, label, unfilled, str(data.get("name") or ""), notes)
 
 
-def _unknown(key: str) -> str:
-    close = difflib.get_close_matches(key, _KEYS, 1)
-    return f"unknown key {key} says nothing to this program" + (f"; did you mean {close[0]}?" if close else "")
+def _shape(rule: SigmaRule) -> None:
+    """What pySigma takes without a word."""
+    if rule.logsource.custom_attributes:
+        raise Refused(f"unknown key in logsource: {next(iter(rule.logsource.custom_attributes))}")
+    if "timeframe" in rule.detection.detections:
+        raise Refused("timeframe is deprecated")
+
+
+def _notes(label: str, data: Mapping[str, Any]) -> tuple[Broken, ...]:
+    """Top-level keys that nobody reads."""
+    from detectors.sigma.lint import CHECKS, Document, found
+
+    return tuple(issue.broken() for issue in found(Document.of(label, data), {"custom-key": CHECKS["custom-key"]}))
+
+
+def _refusal(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> str:
+    """Why a correlation or filter is not taken; empty when it is."""
+    from detectors.sigma.lint import Document, faults
+
+    try:
+        if "correlation" not in data and isinstance(data["filter"], dict):
+            attempt(label, filter_body(data), placeholders)
+        document = Document.of(label, data)
+    except (Refused, ValueError, RecursionError) as error:
+        return str(error)
+    return next((issue.reason("en") for issue in faults(document)), "")
+
+
+def filter_body(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition of a filter as a rule of its own."""
+    body = {key: value for key, value in data["filter"].items() if key != "rules"}
+    return {"title": "filter", "logsource": data.get("logsource"), "detection": body}
+
+
+def placed(label: str, text: str, number: int, data: Mapping[str, Any], reason: str) -> list[Broken]:
+    """All that is wrong with a document that is not taken, each problem at its place."""
+    from detectors.sigma.lint import Document, faults, understood
+    from detectors.sigma.lint.files import read
+
+    cells = read(text.encode())[0] if text else []
+    document = Document(label, cells[number], number) if number < len(cells) else Document.of(label, data)
+    document.refusal = reason
+    try:
+        return [issue.broken() for issue in understood(document, faults(document))]
+    except Exception:  # noqa: BLE001  what is odd enough to upset a check is wrong in any case
+        return [Broken(label, document.cell.line, f"not understood: {reason}", document.cell.column, "not-understood")]
+
+
+def examine(label: str, number: int, cell: Cell, placeholders: Mapping[str, Sequence[str]]) -> Document:
+    """A document for the checks: with its expression when it runs, else with the reason why it does not."""
+    from detectors.sigma.lint import Document
+
+    document = Document(label, cell, number, placeholders=placeholders)
+    try:
+        if document.kind == "rule":
+            parsed = attempt(label, cell.value, placeholders)
+            document.expr, document.unfilled = parsed.expr, parsed.unfilled
+        else:
+            document.refusal = _refusal(label, cell.value, placeholders)
+    except Refused as error:
+        document.refusal = str(error) or "?"
+    return document
 
 
 def _strict(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,14 +277,6 @@ def _fill(rule: SigmaRule, placeholders: Mapping[str, Sequence[str]]) -> None:
 def _message(error: Exception) -> str:
     text = str(error).splitlines()[0]
     return re.sub(r" in None$| in rule .*$", "", text)
-
-
-def _error_line(text: str, error: Exception) -> int:
-    for word in re.findall(r"'([^']{2,80})'", str(error)):
-        found = line_of(text, word)
-        if found > 1:
-            return found
-    return line_of(text, "detection")
 
 
 def line_of(text: str, word: str) -> int:

@@ -1,0 +1,58 @@
+"""`soc rules lint`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from commands import common
+from domain.errors import UsageError
+from domain.i18n import t
+from domain.text import one_line
+
+app = typer.Typer()
+_KEYS = ("severity", "code", "file", "line", "column", "reason")
+
+
+@app.command()
+def lint(
+    paths: Annotated[list[str] | None, typer.Argument(help="rule files or folders (default: shipped, imported and content rules)")] = None,
+    rules: Annotated[list[str] | None, typer.Option("--rules", help="the same as PATH")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="only this check (again for more)")] = None,
+    skip: Annotated[list[str] | None, typer.Option("--skip", help="not this check (again for more)")] = None,
+    level: Annotated[str, typer.Option("--level", help="the mildest that is told: error, warning or note")] = "warning",
+    form: Annotated[str, typer.Option("--format", help="table, json, csv or sarif")] = "table",
+    checks: Annotated[bool, typer.Option("--list", help="all checks, one sentence each")] = False,
+) -> None:
+    """All problems of rule files in one run, each with file, line and column; exit 4 when a rule cannot run."""
+    from jobs import rule_lint as job
+
+    if form not in ("table", "json", "csv", "sarif"):
+        raise UsageError(f"--format {form}: table | json | csv | sarif")
+    if checks:
+        common.show([t("lint.severity"), t("lint.code"), t("lint.reason")], job.listing(), form, ("severity", "code", "reason"))
+        return
+    report = job.lint(common.runtime(), [*(paths or ()), *(rules or ())], (only or (), skip or ()), level)
+    _show(report, "json" if common.OPTIONS.json and form != "sarif" else form)
+    raise typer.Exit(4 if report.counts["error"] else 0)
+
+
+def _show(report: Any, form: str) -> None:
+    from jobs import rule_lint as job
+
+    if form == "sarif":
+        common.emit(job.sarif(report.issues))
+    elif form == "json":
+        common.emit(job.to_json(report.issues))
+    elif form == "csv":
+        rows = [[i.severity, i.code, i.file, i.line, i.column, i.reason()] for i in report.issues]
+        common.show(_KEYS, rows, form)
+    else:
+        for i in report.issues:
+            sys.stdout.write(one_line(f"{i.file}:{i.line}:{i.column}: {t(f'lint.{i.severity}')}: {i.reason()} [{i.code}]", 1000) + "\n")
+    for severity, code, number in report.by_code():
+        common.say(f"{number:6} {t(f'lint.{severity}')} {code}")
+    kept = {name: report.counts[name] for name in ("error", "warning", "note")}
+    common.say(t("lint.summary", files=report.files, rules=report.documents, skipped=report.skipped, **kept))
