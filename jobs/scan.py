@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ConflictError, StoreError, UsageError
 from domain.window import duration
-from jobs import foreign_scan, publish, retro, rulesets
+from jobs import foreign_scan, publish, retro, rule_filters
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -85,7 +85,8 @@ def _follow(runtime: Runtime) -> Detector:
 def _sigma(runtime: Runtime, head: int, report: ScanReport, tick: Callable[[float], None] | None) -> None:
     from detectors.sigma.detector import SigmaDetector  # matching is heavy
 
-    rules = rulesets.load(runtime)
+    rules = rule_filters.load(runtime)
+    report.notes += rule_filters.notes(rules, rule_filters.today(runtime))
     report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)
     start = runtime.store.coordination.cursor("sigma")
     retro.queue(runtime, rules, start)

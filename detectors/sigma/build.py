@@ -5,60 +5,70 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from detectors.sigma.load import Loaded, Parsed, load, parse
-from detectors.sigma.model import BlindRule, Other, Rule
-from detectors.sigma.route import Blind, field_map, route
+from detectors.sigma import filters, route
+from detectors.sigma.load import Loaded, Parsed, load
+from detectors.sigma.model import BlindRule, LogSource, Rule
+from detectors.sigma.route import SYSMON, Blind
 from detectors.sigma.ruleset import RuleSet
-from domain.query import all_of
 
 
-def build(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence[str]] | None = None) -> RuleSet:
-    """Compile rule files; later files override earlier ones with the same rule id."""
+def build(
+    files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence[str]] | None = None, windows: tuple[str, ...] = (SYSMON,)
+) -> RuleSet:
+    """Compile rule files and apply their filters; later files override earlier ones with the same rule id.
+
+    `windows`: the feeds of the generic Windows categories (`route.feeds`).
+    """
+    return compiled(files, placeholders, windows).filtered()
+
+
+def compiled(
+    files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence[str]] | None = None, windows: tuple[str, ...] = (SYSMON,)
+) -> RuleSet:
+    """The same, with filters read but not applied."""
     loaded = load(files, placeholders)
     out = RuleSet(broken=loaded.broken)
     chosen: dict[str, Parsed] = {}
     for rule in loaded.rules:
         chosen[rule.ref.id] = rule
-    filters = _filters(loaded, out)
+    _filters(loaded, out)
     for rule in chosen.values():
         out.notes += rule.notes
-        _compile(rule, filters, out)
+        _compile(rule, windows, out)
     correlations = {str(o.data.get("id") or o.data.get("name") or o.file): o for o in loaded.others if o.kind == "correlation"}
     out.correlations = list(correlations.values())
+    known: dict[str, LogSource | None] = {key: rule.source for rule in chosen.values() for key in (rule.ref.id, rule.name) if key}
+    known |= {str(o.data[key]): None for o in out.correlations for key in ("id", "name") if o.data.get(key)}
+    out.notes += filters.remarks(out.filters, known)
     _silence_bases(out)
     return out
 
 
-def _compile(rule: Parsed, filters: Sequence[tuple[Other, Parsed]], out: RuleSet) -> None:
+def _compile(rule: Parsed, windows: tuple[str, ...], out: RuleSet) -> None:
     try:
+        route.feeds(rule.source, windows)
         if rule.expr is None:
-            raise Blind(f"placeholder %{rule.unfilled}% has no values: fill the register or list of that name")
-        expr = all_of(rule.expr, *(f.expr for o, f in filters if f.expr is not None and _filtered(o, rule)))
-        mapped = field_map(rule.source).expr(expr)
-        out.rules.append(Rule(rule.ref, route(rule.source), mapped, rule.file, rule.source, rule.name))
+            raise route.blind("placeholder", str(rule.unfilled))
+        where, body = route.compiled(rule.source, rule.expr, windows)
     except Blind as error:
-        out.blind.append(BlindRule(rule.ref.id, rule.ref.title, rule.file, str(error)))
+        ref, source = rule.ref, rule.source
+        named = (source.product, source.category, source.service)
+        out.blind.append(BlindRule(ref.id, ref.title, rule.file, str(error), ref.level, ref.tags, named, error.why, error.what, rule.name))
+        return
+    out.rules.append(Rule(rule.ref, where, body, rule.file, rule.source, rule.name))
 
 
-def _filters(loaded: Loaded, out: RuleSet) -> list[tuple[Other, Parsed]]:
-    """Filter documents as expressions, ANDed to the rules they name."""
-    found = []
+def _filters(loaded: Loaded, out: RuleSet) -> None:
+    """The filter documents; of those with the same id the last one counts."""
+    found: dict[str, filters.Filter] = {}
     for other in loaded.others:
         if other.kind == "filter":
-            body = dict(other.data["filter"]) if isinstance(other.data["filter"], dict) else {}
-            body.pop("rules", None)
-            document = {"title": "filter", "logsource": other.data.get("logsource"), "detection": body}
-            parsed = parse(other.file, "", document, {})
-            if isinstance(parsed, Parsed):
-                found.append((other, parsed))
+            one = filters.read(other)
+            if isinstance(one, filters.Filter):
+                found[one.id] = one
             else:
-                out.broken += [replace(b, line=other.line) for b in parsed]
-    return found
-
-
-def _filtered(other: Other, rule: Parsed) -> bool:
-    names = other.data["filter"].get("rules", [])
-    return names == "any" or rule.ref.id in names or (bool(rule.name) and rule.name in names)
+                out.broken += one
+    out.filters = list(found.values())
 
 
 def _silence_bases(out: RuleSet) -> None:

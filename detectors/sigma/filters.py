@@ -157,16 +157,20 @@ def negated(expr: Expr) -> Expr:
     return expr.child if isinstance(expr, Not) else Not(expr)
 
 
-def passing(filters: Sequence[Filter], rule: tuple[str, str, LogSource], idle: Collection[str], notes: list[Broken]) -> list[Expr]:
-    """What events of a rule (id, name, log source) must meet. A filter that cannot read them is noted and hides nothing."""
-    found = []
+def apply(rules: Sequence[Rule], filters: Sequence[Filter], idle: Collection[str]) -> tuple[list[Rule], dict[int, Expr], list[Broken]]:
+    """The rules narrowed by those filters that are not idle; position -> own condition of each that was; filters that cannot read one."""
+    out, bare, notes = list(rules), dict[int, Expr](), list[Broken]()
     for one in filters:
-        if one.key not in idle and one.covers(*rule):
-            try:
-                found.append(negated(one.hidden(rule[2])))
-            except Blind as error:
-                notes.append(Broken(one.file, one.line, f"filter does not apply to rule {rule[0]}: {error}"))
-    return found
+        for number, rule in enumerate(rules) if one.key not in idle else ():
+            if one.covers(rule.ref.id, rule.name, rule.source):
+                try:
+                    passing = negated(one.hidden(rule.source))
+                except Blind as error:
+                    notes.append(Broken(one.file, one.line, f"filter does not apply to rule {rule.ref.id}: {error}"))
+                    continue
+                bare.setdefault(number, rule.body)
+                out[number] = replace(out[number], body=all_of(out[number].body, passing))
+    return out, bare, notes
 
 
 def hiding(bare: Sequence[Rule], filters: Sequence[Filter]) -> Iterator[tuple[Filter, Rule]]:
@@ -193,4 +197,5 @@ def remarks(filters: Sequence[Filter], known: Mapping[str, LogSource | None]) ->
             if source is None:
                 yield Broken(one.file, one.line, f"filter names a correlation, {one_line(name, 60)}: name the rules that it counts")
             elif not one.spans(source):
-                yield Broken(one.file, one.line, f"filter does not apply to {one_line(name, 60)}: its log source is {source}, the filter's {one.source}")
+                reason = f"filter does not apply to {one_line(name, 60)}: its log source is {source}, the filter's {one.source}"
+                yield Broken(one.file, one.line, reason)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import orjson
 
+from detectors.sigma.filters import Filter, apply
 from detectors.sigma.model import BlindRule, Broken, LogSource, Other, Rule, rule_files
 from domain.alert import RuleRef
-from domain.query import from_json, to_json
+from domain.query import Expr, from_json, to_json
 from match import Entry, Matcher
 
 PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
-ENGINE: Final = 7
+ENGINE: Final = 8
 """Goes up when compiling changes: an older cache is then made anew."""
 
 
@@ -33,6 +34,10 @@ class RuleSet:
     broken: list[Broken] = field(default_factory=list)
     notes: list[Broken] = field(default_factory=list)
     """What rules say that nobody reads: they run all the same."""
+    filters: list[Filter] = field(default_factory=list)
+    """Every filter that could be read, applied or idle."""
+    bare: dict[int, Expr] = field(default_factory=dict)
+    """Position -> condition as the rule has it, of the rules that filters narrow."""
     fingerprint: str = ""
     """Hash of everything the result depends on: changes when a rule changes."""
 
@@ -51,6 +56,15 @@ class RuleSet:
             names |= fields_of(rule.route) | fields_of(rule.body)
         return frozenset(names)
 
+    def filtered(self, idle: Collection[str] = ()) -> RuleSet:
+        """The same rules, each narrowed by the filters that are not `idle` (keys) and no others."""
+        rules, bare, notes = apply(self.unfiltered(), self.filters, idle)
+        return replace(self, rules=rules, bare=bare, notes=[*self.notes, *(n for n in notes if n not in self.notes)])
+
+    def unfiltered(self) -> list[Rule]:
+        """Every rule with its own condition alone."""
+        return [replace(rule, body=self.bare.get(number, rule.body)) for number, rule in enumerate(self.rules)]
+
 
 def read(roots: Sequence[Path]) -> list[tuple[str, bytes]]:
     """(label, content) of every rule file below the roots."""
@@ -61,28 +75,39 @@ def read(roots: Sequence[Path]) -> list[tuple[str, bytes]]:
     return out
 
 
-def cached(roots: Sequence[Path], folder: Path | None, placeholders: Mapping[str, Sequence[str]] | None = None) -> RuleSet:
-    """`build`, from the cache in `folder` when nothing it depends on has changed. A cache that cannot be read or written is no error."""
+def cached(
+    roots: Sequence[Path], folder: Path | None, placeholders: Mapping[str, Sequence[str]] | None = None,
+    windows: tuple[str, ...] = ("sysmon",), idle: Callable[[Sequence[Filter]], Collection[str]] = lambda _: (),
+) -> RuleSet:  # fmt: skip
+    """`build`, from the cache in `folder` when nothing it depends on has changed. A cache that cannot be read or written is no error.
+
+    `idle`: which of the filters are not applied (their keys); the cache holds rules without filters, so it does not depend on that.
+    """
+    found = _compiled(roots, folder, placeholders or {}, windows)
+    return found.filtered(idle(found.filters) if found.filters else ())
+
+
+def _compiled(roots: Sequence[Path], folder: Path | None, placeholders: Mapping[str, Sequence[str]], windows: tuple[str, ...]) -> RuleSet:
     files = read(roots)
-    key = fingerprint(files, placeholders or {})
+    key = fingerprint(files, placeholders, windows)
     path = folder / f"rules-{key}.json" if folder else None
     if path is not None and path.exists():
         found = _load_cache(path)
         if found is not None:
             found.fingerprint = key
             return found
-    from detectors.sigma.build import build
+    from detectors.sigma.build import compiled
 
-    rules = build(files, placeholders)
+    rules = compiled(files, placeholders, windows)
     rules.fingerprint = key
     if path is not None:
         _save_cache(path, rules)
     return rules
 
 
-def fingerprint(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence[str]]) -> str:
-    """Hash of rules, pipelines, field dictionary, placeholders, engine and pySigma."""
-    digest = hashlib.blake2b(f"{ENGINE} {version('pysigma')}".encode(), digest_size=12)
+def fingerprint(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence[str]], windows: Sequence[str] = ("sysmon",)) -> str:
+    """Hash of rules, pipelines, feeds, field dictionary, placeholders, engine and pySigma."""
+    digest = hashlib.blake2b(f"{ENGINE} {version('pysigma')} {' '.join(windows)}".encode(), digest_size=12)
     dictionary = Path(__file__).parents[2] / "domain" / "fields.yml"
     for path in (*sorted(PIPELINES.glob("*.yml")), dictionary):
         digest.update(path.read_bytes())
@@ -99,6 +124,7 @@ def _save_cache(path: Path, rules: RuleSet) -> None:
         "blind": [asdict(b) for b in rules.blind],
         "broken": [asdict(b) for b in rules.broken],
         "notes": [asdict(b) for b in rules.notes],
+        "filters": [one.to_json() for one in rules.filters],
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,12 +144,18 @@ def _load_cache(path: Path) -> RuleSet | None:
         return RuleSet(
             rules,
             [Other(*item) for item in data["correlations"]],
-            [BlindRule(**b) for b in data["blind"]],
+            [_blind(b) for b in data["blind"]],
             [Broken(**b) for b in data["broken"]],
             [Broken(**b) for b in data["notes"]],
+            [Filter.from_json(one) for one in data["filters"]],
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
+
+
+def _blind(item: Mapping[str, Any]) -> BlindRule:
+    product, category, service = item["source"]
+    return BlindRule(**{**item, "tags": tuple(item["tags"]), "source": (product, category, service)})
 
 
 def _rule(item: Sequence[Any]) -> Rule:

@@ -1,0 +1,161 @@
+"""Filters end to end: expiry, protection of confirmed true positives, what they hide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Soc
+
+RULE_ID = "0b9c6f3e-1111-4a57-9a55-0d9b6f7f6f40"
+RULE = f"""
+title: Evil path
+id: {RULE_ID}
+logsource: {{category: webserver}}
+detection:
+  s: {{url.path|contains: evil}}
+  condition: s
+level: high
+"""
+FILTER = """
+title: Our own scanner
+id: 0b9c6f3e-1111-4a57-9a55-0d9b6f7f6f41
+logsource: {{category: webserver}}
+owner: an
+reason: ordered, contract 12
+expires: {expires}
+filter:
+  rules: [{rule}]
+  scanner: {{source.ip: '{address}'}}
+  condition: not scanner
+"""
+NOW = "2026-11-15T09:00:00+07:00"
+
+
+def line(n: int, path: str, address: str) -> str:
+    return f'{address} - - [15/Nov/2026:08:{n // 60:02d}:{n % 60:02d} +0700] "GET {path} HTTP/1.1" 200 12 "-" "Mozilla/5.0"\n'
+
+
+class Site:
+    """A configuration with one growing log and one rule, and the command line on it."""
+
+    def __init__(self, folder: Path, soc: Soc) -> None:
+        self.folder, self._soc, self.now = folder, soc, NOW
+        for kind in ("rules", "filters"):
+            (folder / "content" / kind).mkdir(parents=True)
+        (folder / "soc.toml").write_text('[[source]]\nid = "web"\ntype = "file"\npath = "web.log"\nparser = "nginx"\n')
+        (folder / "content" / "rules" / "evil.yml").write_text(RULE)
+
+    def run(self, *args: str, code: int = 0) -> Any:
+        done = self._soc("--now", self.now, *args)
+        assert done.returncode == code, done.stderr
+        return done
+
+    def json(self, *args: str, code: int = 0) -> Any:
+        return json.loads(self.run(*args, "--json", code=code).stdout)
+
+    def filter(self, name: str = "scanner", *, rule: str = RULE_ID, address: str = "203.0.113.9", expires: str = "2027-01-31") -> Path:
+        path = self.folder / "content" / "filters" / f"{name}.yml"
+        path.write_text(FILTER.format(rule=rule, address=address, expires=expires))
+        return path
+
+    def log(self, *lines: str) -> Any:
+        """Collect and scan these lines; the report of the scan."""
+        with (self.folder / "web.log").open("a") as file:
+            file.writelines(lines)
+        self.run("collect", "once")
+        return self.json("scan")
+
+    def alerts(self) -> list[Any]:
+        return [a for a in self.json("alerts", "list", "--limit", "0") if a["rule"]["id"] == RULE_ID]
+
+
+@pytest.fixture
+def site(tmp_path: Path, soc_here: Soc) -> Site:
+    return Site(tmp_path, soc_here)
+
+
+def test_a_filter_hides_until_it_expires_and_says_so(site: Site) -> None:
+    site.filter()
+    assert site.log(line(0, "/evil", "203.0.113.9"))["opened"] == []
+    site.now = "2027-01-31T23:00:00+07:00"
+    assert site.log(line(1, "/evil", "203.0.113.9"))["opened"] == []
+    site.now = "2027-02-01T00:10:00+07:00"
+    report = site.log(line(2, "/evil", "203.0.113.9"))
+    assert len(report["opened"]) == 1
+    assert any('Filter "Our own scanner" expired on 2027-01-31' in note for note in report["notes"])
+    listed = site.json("rules", "filter", "list", "--days", "365")[0]
+    assert (listed["state"], listed["days_left"], listed["owner"]) == ("expired", 0, "an")
+    assert (listed["hidden"]["events"], listed["hidden"]["alerts"], listed["hidden"]["titles"]) == (3, 1, {"Evil path": 1})
+
+
+def verdict(site: Site, alert: str, value: str) -> None:
+    site.run("alerts", "verdict", alert, value, "--reason", "looked at the host")
+
+
+def test_a_filter_that_would_hide_a_confirmed_attack_is_refused_and_the_alert_named(site: Site) -> None:
+    opened = site.log(line(0, "/evil", "203.0.113.9"), line(1, "/evil", "203.0.113.9"))["opened"]
+    assert len(opened) == 1
+    verdict(site, opened[0], "true_positive")
+    path = site.filter()
+    checked = site.json("rules", "filter", "check", str(path), code=1)
+    assert checked["filters"][0]["refused"] == [{"alert": opened[0], "title": "Evil path", "events": 2, "of": 2}]
+    report = site.log(line(2, "/evil", "203.0.113.9"))
+    assert any(f"it would hide 2 of 2 events of the confirmed alert {opened[0]} (Evil path)" in note for note in report["notes"])
+    assert report["broken"] == 1
+    assert sum(a["count"] for a in site.alerts()) == 3
+    assert site.json("rules", "filter", "list")[0]["state"] == "refused"
+    wrong = [r for r in site.json("rules", "list", "--limit", "0") if r["status"] == "ERROR"]
+    assert [f"confirmed alert {opened[0]}" in r["reason"] for r in wrong] == [True]
+
+
+def test_a_verdict_that_comes_later_ends_the_filter_and_what_it_hid_is_looked_at_again(site: Site) -> None:
+    opened = site.log(line(0, "/evil", "203.0.113.9"))["opened"]
+    site.filter()
+    assert site.log(line(1, "/evil", "203.0.113.9"))["updated"] == []
+    assert site.json("rules", "filter", "list")[0]["state"] == "applied"
+    verdict(site, opened[0], "true_positive")
+    report = site.log(line(2, "/other", "203.0.113.9"))
+    assert report["retro"] == 1
+    assert [a["retro"] for a in site.alerts() if a["id"] not in opened] == [True]
+    site.run("alerts", "reopen", opened[0], "--reason", "the wrong one")
+    assert site.log(line(3, "/evil", "203.0.113.9"))["updated"] == []
+    assert site.json("rules", "filter", "list")[0]["state"] == "applied"
+
+
+def test_a_filter_of_another_log_source_or_an_unknown_rule_does_nothing_and_lint_says_so(site: Site) -> None:
+    path = site.filter(rule="no-such-rule")
+    path.write_text(
+        path.read_text()
+        + "---\n"
+        + FILTER.format(rule=RULE_ID, address="203.0.113.9", expires="2027-01-31")
+        .replace("category: webserver", "product: windows")
+        .replace("6f41", "6f42")
+        .replace("owner: an\n", "")
+    )
+    assert len(site.log(line(0, "/evil", "203.0.113.9"))["opened"]) == 1
+    told = site.json("rules", "filter", "check")["remarks"]
+    assert any("filter names a rule that is not loaded: no-such-rule" in one for one in told)
+    assert any(
+        f"filter does not apply to {RULE_ID}: its log source is category=webserver, the filter's product=windows" in one for one in told
+    )
+    assert any("filter lacks owner: who answers for it, why, and until when" in one for one in told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("expires: 2027-01-31", "expires: next year", "expires 'next year' is not a date such as 2027-01-31"),
+        (f"  rules: [{RULE_ID}]\n", "", "rules is missing: a list of rule ids or names, or any"),
+        ("condition: not scanner", "condition: not nothing", "nothing"),
+        ("title: Our own scanner\n", "", "title"),
+    ],
+)
+def test_a_broken_filter_is_told_and_hides_nothing(site: Site, old: str, new: str, said: str) -> None:
+    path = site.filter()
+    path.write_text(path.read_text().replace(old, new))
+    assert len(site.log(line(0, "/evil", "203.0.113.9"))["opened"]) == 1
+    assert said in " ".join(site.json("rules", "filter", "check", code=4)["broken"])
