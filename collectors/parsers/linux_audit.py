@@ -1,4 +1,4 @@
-"""Linux audit records as auditd and its dispatcher write them, one event per record.
+"""Linux audit records as auditd and its dispatcher write them, one event per record; siblings are joined within a batch (_audit_join).
 
 https://github.com/linux-audit/audit-documentation/wiki/SPEC-Audit-Event-Parser-Format  Names as Elastic's `auditd.log` has them.
 Records of one audit event share `auditd.log.sequence`.
@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.base import Payload
-from collectors.parsers.common import EPOCH, Event, Mask, integer, ip, table_of
+from collectors.parsers import _audit_join
+from collectors.parsers.common import EPOCH, Event, Mask, ip, table_of
 
 _START: Final = r"^(?:node=\S+ )?type=[A-Z][A-Z0-9_]+ msg=audit\(\d+\.\d+:\d+\):"
 _RECORD: Final = re.compile(
@@ -22,7 +23,10 @@ _RECORD: Final = re.compile(
     r":(?P<sequence>\d+)\): ?(?P<body>.*)",
     re.DOTALL,
 )
-_PAIR: Final = re.compile(r"(?:\b(old|new) )?(?<![\w-])([A-Za-z][\w-]*)=(\"[^\"]*\"|'[^']*'|[^\s\x1d]*)")
+_PAIR: Final = re.compile(r"(?:\b(old|new) )?(?<![\w-])([A-Za-z][\w-]*(?:\[\d+\])?)=(\"[^\"]*\"|'[^']*'|[^\s\x1d]*)")
+_ARGUMENTS: Final = re.compile(r"argc=|a\d+\[\d+\]=")
+_PIECE: Final = re.compile(r"(a\d+)(?:\[(\d+)\])?")
+"""An argument, or a piece of a long one: `a2[0]` is kept as a2, `a2[1]` as a2_1."""
 _AVC: Final = re.compile(r"avc: +(\w+) +\{ ([^}]*) \}")
 _PHRASE: Final = re.compile(r"\bop=([a-z][a-z /]+?) \w+=")
 _NAMES: Final = {
@@ -86,7 +90,10 @@ class LinuxAudit:
 
     def parse(self, payload: Payload) -> pa.Table:
         """Rows of data set auditd.log."""
-        return table_of([_event(record) for record in payload.records.to_pylist()], payload.records, "not an audit record")
+        events = [_event(record) for record in payload.records.to_pylist()]
+        hosts = payload.outer.get("host.hostname", pa.nulls(len(events), pa.string())).to_pylist()
+        _audit_join.join(events, hosts)
+        return table_of(events, payload.records, "not an audit record")
 
 
 def _event(record: str) -> Event | None:
@@ -105,13 +112,15 @@ def _event(record: str) -> Event | None:
     action, category, types = _KINDS.get(kind, (kind.lower(), (), ()))
     event |= {"event.action": action, "event.category": list(category), "event.type": list(types)}
     _move(event, kind, pairs)
+    if kind == "SYSCALL" and "SYSCALL" not in pairs:
+        event["auditd.log.SYSCALL"] = _audit_join.syscall_name(pairs.get("arch", ""), pairs.get("syscall", ""))
     return event | _derived(event, kind, found["body"], pairs)
 
 
 def _pairs(body: str) -> dict[str, str]:
     """The pairs of a record, those inside `msg='…'` too; hexadecimal texts decoded; nothing where auditd writes `?` or `(null)`."""
     out: dict[str, str] = {}
-    arguments = body.startswith("argc=")
+    arguments = _ARGUMENTS.match(body) is not None
     for before, key, raw in _PAIR.findall(body):
         if raw[:1] == "'":
             out |= {inner: value for inner, value in _pairs(raw.strip("'")).items() if inner not in out}
@@ -119,7 +128,10 @@ def _pairs(body: str) -> dict[str, str]:
         value = raw.strip('"')
         if value in _NOTHING and key != "tty":
             continue
-        encoded = raw[:1] != '"' and (key in _HEX or (arguments and re.fullmatch(r"a\d+", key) is not None))
+        piece = _PIECE.fullmatch(key)
+        if piece:
+            key = piece[1] if piece[2] in (None, "0") else f"{piece[1]}_{piece[2]}"
+        encoded = raw[:1] != '"' and (key in _HEX or (arguments and piece is not None))
         out.setdefault(f"{before}_{key}" if before else key, _decoded(value) if encoded else value)
     return out
 
@@ -152,7 +164,7 @@ def _derived(event: Event, kind: str, body: str, pairs: dict[str, str]) -> Event
     out: Event = {"source.ip": address, "related.ip": address, "destination.ip": ip(pairs.get("dst", ""))}
     command: list[str] = []
     if kind == "EXECVE":
-        command = [pairs[f"a{n}"] for n in range(min(integer(pairs.get("argc")) or 0, 1024)) if f"a{n}" in pairs]
+        command = _audit_join.arguments(pairs)
         out["process.executable"] = command[0] if command else None
     elif "cmd" in pairs:
         command = pairs["cmd"].split()
