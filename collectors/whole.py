@@ -20,14 +20,13 @@ from typing import IO, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collectors import evtx
+from collectors.lines import MAX_LINE, Cutter
 from domain.raw import Checkpoint, RawBatch
 
-BLOCK: Final = 16 << 20
-"""Bytes of text per batch."""
-MAX_LINE: Final = 16 << 20
-"""A longer line is rejected as a whole and counted."""
+_HEAD: Final = 1 << 16
 MAX_MEMBER: Final = 8 << 30
 """Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
 _OPENERS: Final[dict[bytes, Callable[..., Any]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -194,58 +193,33 @@ def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
         numbers.append(number)
         found.append(record)
         if len(found) == evtx.BATCH:
-            yield _batch(label, found, np.array(numbers, np.int64), context)
+            yield _batch(label, pa.array(found, pa.large_binary()), np.array(numbers, np.int64), context)
             numbers, found = [], []
     if found:
-        yield _batch(label, found, np.array(numbers, np.int64), context)
+        yield _batch(label, pa.array(found, pa.large_binary()), np.array(numbers, np.int64), context)
     damaged = f"{damage.records} damaged records or chunks: {damage.first}" if damage.records else ""
     if lacking or damaged:
         context.tell(Problem(label, "; ".join(filter(None, (lacking, damaged)))))
 
 
 def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
-    line = 0
-    rest = b""
-    encoding = ""
-    while block := raw.read(BLOCK):
-        if not encoding:
-            encoding, block = _bom(block)
-            if encoding != "utf-8":
-                block = (block + raw.read()).decode(encoding, "replace").encode()
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > MAX_LINE:
-            rest = _skip(raw, len(rest), label, line + len(lines), context)
-        yield from _lines(label, lines, line, context)
-        line += len(lines)
-    if rest:
-        yield from _lines(label, rest.split(b"\n"), line, context)
+    head = raw.read(_HEAD)
+    encoding, head = _bom(head)
+    if encoding != "utf-8":
+        raw, head = io.BytesIO((head + raw.read()).decode(encoding, "replace").encode()), b""
+    yield from _lines(Cutter(raw, _long(label, context), head), label, context)
 
 
-def _lines(label: str, lines: list[bytes], first: int, context: _Context) -> Iterator[RawBatch]:
-    """A batch without empty and over-long lines; the others keep their numbers."""
-    if not lines:
-        return
-    trimmed = [line[:-1] if line.endswith(b"\r") else line for line in lines]
-    if len(trimmed[0]) > MAX_LINE:  # only the first can be longer than a block
-        context.tell(Problem(label, f"line {first}: {len(trimmed[0])} bytes exceed the limit of {MAX_LINE}"))
-        trimmed[0] = b""
-    numbers = np.flatnonzero(np.fromiter(map(len, trimmed), np.int64, len(trimmed)))
-    if len(numbers):
-        yield _batch(label, [line for line in trimmed if line], numbers + first, context)
+def _long(label: str, context: _Context) -> Callable[[int, int], None]:
+    return lambda line, size: context.tell(Problem(label, f"line {line}: {size} bytes exceed the limit of {MAX_LINE}"))
 
 
-def _skip(raw: IO[bytes], size: int, label: str, line: int, context: _Context) -> bytes:
-    """Read over a line beyond the limit; it keeps its number as an empty record. Returns what follows it."""
-    tail = b""
-    while block := raw.read(BLOCK):
-        head, found, tail = block.partition(b"\n")
-        size += len(head)
-        if found:
-            tail = b"\n" + tail
-            break
-    context.tell(Problem(label, f"line {line}: {size} bytes exceed the limit of {MAX_LINE}"))
-    return tail
+def _lines(cutter: Cutter, label: str, context: _Context) -> Iterator[RawBatch]:
+    """Batches without empty lines; the others keep their numbers."""
+    for first, lines in cutter:
+        kept = np.flatnonzero(pc.binary_length(lines).to_numpy(zero_copy_only=False))
+        if len(kept):
+            yield _batch(label, lines if len(kept) == len(lines) else lines.take(pa.array(kept)), kept + first, context)
 
 
 def _bom(block: bytes) -> tuple[str, bytes]:
@@ -258,14 +232,14 @@ def _bom(block: bytes) -> tuple[str, bytes]:
     return "utf-8", block
 
 
-def _batch(label: str, found: list[bytes], positions: np.ndarray[tuple[int], np.dtype[np.int64]], context: _Context) -> RawBatch:
+def _batch(label: str, records: pa.Array, positions: np.ndarray[tuple[int], np.dtype[np.int64]], context: _Context) -> RawBatch:
     return RawBatch(
         source=label,
         stream="",
-        records=pa.array(found, pa.large_binary()),
+        records=records,
         positions=positions,
-        arrivals=np.full(len(found), context.arrival, np.int64),
+        arrivals=np.full(len(records), context.arrival, np.int64),
         checkpoint=Checkpoint(label, "", int(positions[-1]) + 1),
         parser=context.parser,
-        received=len(found),
+        received=len(records),
     )

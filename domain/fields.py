@@ -29,6 +29,13 @@ OPENSEARCH: Final[dict[str, dict[str, object]]] = {
 """How OpenSearch holds each type of the dictionary."""
 
 
+WIDE: Final = frozenset({
+    "message", "winlog.event_data.ScriptBlockText", "winlog.event_data.ContextInfo", "winlog.event_data.Payload",
+    "winlog.event_data.param2", "winlog.event_data.param3",
+})  # fmt: skip
+"""Columns that hold most of the bytes of their logs: read only where a rule that names them may still match."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One entry of the dictionary."""

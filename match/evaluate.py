@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
-from domain.event import SEP, Column, EventBatch, Rows
+from domain.event import SEP, EventBatch, Rows
+from domain.fields import WIDE
 from domain.query import Test
+from match.keywords import Keywords, in_use, literal_masks
 from match.ops import special
 from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds, decided_by_values
 from match.values import Mask, Values, lower
-
-NOT_TEXT = frozenset({
-    "event.original", "event.id", "event.ingested", "@timestamp", "event.kind", "event.category", "event.type", "event.outcome",
-    "event.action", "event.module", "event.dataset", "ecs.version", "error.message",
-})  # fmt: skip
-"""Columns that keywords do not search: the raw copy, and labels that parsers give (a keyword `failure` must not hit every label)."""
-OWN = "thapcanh."
-_WORD = 4
-_SMALL = 32
 
 
 class Evaluation:
@@ -34,13 +26,18 @@ class Evaluation:
         """Test number -> one bool per distinct value and a last one for "missing". Absent = false for all."""
         self.codes: dict[str, np.ndarray[tuple[int], np.dtype[np.int32]]] = {}
         self._values: dict[str, Values] = {}
-        self._keyword: dict[int, Mask] | None = None
+        self._words: Keywords | None = None
+        self._late: set[str] = set()
+        """Wide columns that no rule has asked for yet."""
         self.alive = np.zeros(len(plan.tests), np.bool_)
 
     def run(self) -> Iterator[tuple[int, Rows]]:
         """(rule number, rows that match), rules without a match left out."""
         for name, tests in self.plan.by_field.items():
-            if name != KEYWORD:
+            if name in WIDE:
+                self._late.add(name)
+                self.alive[tests.numbers] = True
+            elif name != KEYWORD:
                 self._test_field(name, tests)
         everything = np.arange(len(self.rows), dtype=np.int32)
         for rule in self.plan.candidates(self.alive):
@@ -63,7 +60,7 @@ class Evaluation:
         if tests.special:
             self._values[name] = values
         if tests.texts:
-            for number, mask in self._literal_masks(values, tests):
+            for number, mask in literal_masks(values, tests):
                 self._set(number, mask, missing=False)
         for number in tests.presence:
             test = self.plan.tests[number]
@@ -77,32 +74,6 @@ class Evaluation:
         if missing or mask.any():
             self.masks[number] = np.append(mask, missing)
             self.alive[number] = True
-
-    def _masks(self, values: Values, tests: FieldTests) -> Iterator[tuple[int, Mask]]:
-        """Literal and special tests of one field over its distinct values."""
-        if tests.texts:
-            yield from self._literal_masks(values, tests)
-        for number in tests.special:
-            yield number, special(values, self.plan.tests[number])
-
-    @staticmethod
-    def _literal_masks(values: Values, tests: FieldTests) -> Iterator[tuple[int, Mask]]:
-        texts = values.lowered
-        masks: dict[int, Mask] = {}
-        for literal, hits in tests.literals.find(texts).items():
-            for number, op in tests.by_literal[literal]:
-                mask = masks.setdefault(number, np.zeros(len(texts), np.bool_))
-                if op == "contains":
-                    mask[hits.elements] = True
-                elif op == "startswith":
-                    mask[hits.elements[hits.at_start]] = True
-                elif op == "endswith":
-                    mask[hits.elements[hits.at_end]] = True
-                else:
-                    mask[hits.elements[hits.whole]] = True
-        for number, mask in masks.items():
-            if mask.any():
-                yield number, values.spread(mask)
 
     def narrow(self, node: Node, at: Rows) -> Rows:
         """The positions of `at` where the node holds."""
@@ -132,15 +103,23 @@ class Evaluation:
     def _holds(self, number: int, at: Rows) -> Mask:
         test = self.plan.tests[number]
         if test.field is None:
-            return self._keywords().get(number, np.zeros(len(self.rows), np.bool_))[at]
+            return self._keyword(number, at)
         if test.op in ROW_OPS:
             return self._fieldref(number, at)
+        if test.field in self._late:
+            self._late.discard(test.field)
+            self._test_field(test.field, self.plan.by_field[test.field])
         if not decided_by_values(test):
             return self._special(test, at)
         mask = self.masks.get(number)
         if mask is None:
             return np.zeros(len(at), np.bool_)
         return mask[self.codes[test.field][at]]
+
+    def _keyword(self, number: int, at: Rows) -> Mask:
+        if self._words is None:
+            self._words = Keywords(self.batch, self.rows, self.plan.by_field[KEYWORD], self.plan.tests)
+        return self._words.holds(number, at)
 
     def _special(self, test: Test, at: Rows) -> Mask:
         """A costly test, asked only of the values that candidates hold."""
@@ -165,40 +144,12 @@ class Evaluation:
         test = self.plan.tests[node]
         if test.field is None or test.op in ROW_OPS:
             return 3e9
+        if test.field in self._late:
+            return 5e8
         if not decided_by_values(test):
             return 1e8
         mask = self.masks.get(node)
         return 0.0 if mask is None else float(np.count_nonzero(mask)) / len(mask)
-
-    def _keywords(self) -> dict[int, Mask]:
-        """Row answers of all keyword tests: true when any searchable value of the event holds it."""
-        if self._keyword is None:
-            tests = self.plan.by_field[KEYWORD]
-            self._keyword = {}
-            batch, rows, place = self._searchable(tests)
-            for name in batch.fields() if len(place) else ():
-                if name in NOT_TEXT or name.startswith(OWN):
-                    continue
-                column = batch.column(name, rows)
-                if column is not None:
-                    self._spread_keywords(tests, Values(in_use(column)), place)
-        return self._keyword
-
-    def _searchable(self, tests: FieldTests) -> tuple[EventBatch, Rows | None, Rows]:
-        """The batch to search, which of its rows, and their positions in `self.rows`."""
-        holding = getattr(self.batch, "holding", None)
-        words = [safe_word(text) for text in tests.texts]
-        if holding is None or tests.special or not all(words):
-            return self.batch, self.part, np.arange(len(self.rows), dtype=np.int32)
-        batch, found = holding(words, self.rows)
-        return batch, None, np.searchsorted(self.rows, found).astype(np.int32)
-
-    def _spread_keywords(self, tests: FieldTests, values: Values, place: Rows) -> None:
-        assert self._keyword is not None  # noqa: S101  for the type checker
-        for number, mask in self._masks(values, tests):
-            if mask.any():
-                answers = self._keyword.setdefault(number, np.zeros(len(self.rows), np.bool_))
-                answers[place] |= np.append(mask, False)[values.codes]
 
     def _fieldref(self, number: int, at: Rows) -> Mask:
         """Two fields of the same event compared, case-insensitively; false when either is missing."""
@@ -221,29 +172,6 @@ class Evaluation:
         if column.null >= 0:
             split[column.null] = []
         return [split[code] if code >= 0 else [] for code in column.codes.tolist()]
-
-
-def in_use(column: Column) -> Column:
-    """The column without values that none of its rows holds: what other rules' events say need not be searched."""
-    count = len(column.values)
-    if count <= _SMALL:
-        return column
-    seen = np.zeros(count + 1, np.bool_)
-    seen[column.codes] = True
-    used = np.flatnonzero(seen[:count])
-    if len(used) * 4 > count * 3:
-        return column
-    place = np.full(count + 1, -1, np.int32)
-    place[used] = np.arange(len(used), dtype=np.int32)
-    null = int(place[column.null]) if column.null >= 0 else -1
-    return Column(place[column.codes], column.values.take(pa.array(used)), column.multi, null)
-
-
-def safe_word(text: str) -> str:
-    """The longest run of characters of a literal that every encoding of a record writes as they are; "" when it is too short."""
-    runs = re.findall(r"[a-z0-9 .:_-]+", text)
-    best = max(runs, key=len, default="")
-    return best if len(best) >= _WORD else ""
 
 
 def _related(left: list[str], right: list[str], op: str) -> bool:

@@ -44,6 +44,11 @@ class FieldTests:
     texts: list[str] = field(default_factory=list)
 
     @cached_property
+    def numbers(self) -> list[int]:
+        """All tests of the field."""
+        return [*(number for number, _, _ in self.literal), *self.special, *self.presence]
+
+    @cached_property
     def literals(self) -> Literals:
         """The automaton, built when the first event of this route arrives."""
         return Literals(self.texts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 
@@ -16,19 +18,15 @@ def holding(records: pa.Array, *literals: bytes) -> Mask:
         return np.zeros(len(records), np.bool_)
     kind = np.int64 if wide else np.int32
     bounds = np.frombuffer(offsets, kind)[records.offset : records.offset + len(records) + 1]
-    text = memoryview(data).cast("B")[int(bounds[0]) : int(bounds[-1])].tobytes()
+    text = memoryview(data).cast("B")[int(bounds[0]) : int(bounds[-1])]
     out = np.ones(len(records), np.bool_)
     for literal in literals:
         out &= _places(text, literal, bounds.astype(np.int64) - int(bounds[0]))
     return out
 
 
-def _places(text: bytes, literal: bytes, bounds: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Mask:
-    found: list[int] = []
-    at = text.find(literal)
-    while at >= 0:
-        found.append(at)
-        at = text.find(literal, at + 1)
+def _places(text: memoryview, literal: bytes, bounds: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Mask:
+    found = [match.start() for match in re.finditer(re.escape(literal), text)]
     out = np.zeros(len(bounds) - 1, np.bool_)
     places = np.array(found, np.int64)
     rows = np.searchsorted(bounds, places, side="right") - 1

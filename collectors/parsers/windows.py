@@ -9,7 +9,7 @@ docs.nxlog.co (im_msvistalog).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.base import Payload
-from collectors.parsers import common, windows_ecs
+from collectors.parsers import common, windows_block, windows_ecs
 from collectors.parsers.find import holding
+from collectors.parsers.windows_block import Block
 from domain.event import SEP
 from domain.text import paired
 
@@ -42,6 +43,9 @@ _SHIPPER: Final = frozenset({
 _NUMBERS: Final = frozenset({"winlog.process.pid", "winlog.process.thread.id"})
 _GUID: Final = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
 _TIMES: Final = "time.utc", "time.local"
+_CLOCKS: Final = ("TimeCreated", "UtcTime", "EventTime", "@timestamp")
+"""Keys that tell the time, in this order."""
+_SEVERAL: Final = frozenset({"winlog.keywords", DATA + "Data"})
 _PARAM: Final = re.compile(r"param\d+|Binary")
 """What Winlogbeat calls values without a name; rules ask for them as `Data`."""
 
@@ -60,19 +64,39 @@ class Windows:
 
     def parse(self, payload: Payload) -> pa.Table:
         """One row per record."""
-        wanted = None if payload.wanted is None else windows_ecs.inputs(payload.wanted)
-        cells = Cells(wanted)
-        bad: list[int] = []
-        loads = orjson.loads
-        for row, text in enumerate(payload.records.to_pylist()):
-            try:
-                _read(loads(text), row, cells)
-            except (ValueError, AttributeError, TypeError):
-                if not _mended(text, row, cells):
-                    bad.append(row)
+        cells = Cells(None if payload.wanted is None else windows_ecs.inputs(payload.wanted))
+        blocks, done = windows_block.read(payload.records, _shapes(cells), _CLOCKS if cells.timed else ())
+        rest = np.flatnonzero(~done)
+        bad = _one_by_one(payload.records.take(pa.array(rest)) if len(blocks) else payload.records, rest, cells)
         if bad:
             return _with_failures(self, payload, bad)
-        return _table(cells, payload)
+        return _table(cells, blocks, payload)
+
+
+def _shapes(cells: Cells) -> windows_block.Shapes:
+    """What becomes of the keys of a record."""
+
+    def if_wanted(name: str | None) -> str | None:
+        return name if name is not None and (cells.wanted is None or name in cells.wanted) else None
+
+    return windows_block.Shapes(
+        flat=lambda key: None if key in _SHIPPER else if_wanted(_HEADER.get(key) or DATA + key),
+        beat=lambda key: if_wanted(_BEAT_6.get(key)),
+        data=lambda key: if_wanted(DATA + key),
+    )
+
+
+def _one_by_one(records: pa.Array, rows: common.Ints, cells: Cells) -> list[int]:
+    """Read what no block holds; the rows of records that are no events."""
+    bad: list[int] = []
+    loads = orjson.loads
+    for row, text in zip(rows.tolist(), records.to_pylist(), strict=True):
+        try:
+            _read(loads(text), row, cells)
+        except (ValueError, AttributeError, TypeError):
+            if not _mended(text, row, cells):
+                bad.append(row)
+    return bad
 
 
 def _mended(text: str, row: int, cells: Cells) -> bool:
@@ -258,33 +282,45 @@ def _leaves(prefix: str, data: Mapping[str, Any]) -> Iterable[tuple[str, object]
             yield f"{prefix}.{key}", value
 
 
-def _table(cells: Cells, payload: Payload) -> pa.Table:
+def _table(cells: Cells, blocks: Sequence[Block], payload: Payload) -> pa.Table:
     size = len(payload.records)
-    wanted = payload.wanted
-    needed = windows_ecs.inputs(wanted) if wanted is not None else None
+    needed = cells.wanted
     columns: dict[str, Any] = {}
-    for name, (rows, values) in cells.items():
-        if name in _TIMES or not rows or (needed is not None and name not in needed):
+    for name in dict.fromkeys([*(n for b in blocks for n in b.columns), *cells]):
+        if name in _TIMES or name in _CLOCKS or (needed is not None and name not in needed):
             continue
-        columns[name] = _column(name, rows, values, size)
-    if wanted is None or "@timestamp" in wanted:
-        columns["@timestamp"] = _stamps(cells, payload)
-    return windows_ecs.enrich(columns, size, wanted)
+        parts = [(b.rows, b.columns[name]) for b in blocks if name in b.columns]
+        rows, values = cells.get(name, ([], []))
+        if rows:
+            parts.append((np.array(rows, np.int32), _texts(values, multi=name in _SEVERAL).dictionary_encode()))
+        if parts:
+            columns[name] = _column(name, parts, size)
+    if cells.timed:
+        columns["@timestamp"] = _stamps(cells, blocks, payload)
+    return windows_ecs.enrich(columns, size, payload.wanted)
 
 
-def _column(name: str, rows: list[int], values: list[Any], size: int) -> pa.Array:
-    """A dictionary-encoded text column; a number column for the few numeric ones."""
-    multi = name in ("winlog.keywords", DATA + "Data")
-    found = _texts(values, multi=multi)
-    if name in _NUMBERS:
-        out = np.full(size, -1, np.int64)
-        numbers = [common.integer(v) for v in found.to_pylist()]
-        out[rows] = [-1 if n is None else n for n in numbers]
-        return pa.array(out, mask=out < 0)
-    coded = _restore(found.dictionary_encode())
+def _column(name: str, parts: Sequence[tuple[common.Ints, pa.DictionaryArray]], size: int) -> pa.Array:
+    """A dictionary-encoded text column of all rows; a number column for the few numeric ones."""
+    coded = _restore(_joined(parts, size))
+    if name not in _NUMBERS:
+        return coded
+    numbers = pa.array([n if n is not None and n >= 0 else None for n in map(common.integer, coded.dictionary.to_pylist())], pa.int64())
+    return numbers.take(coded.indices)
+
+
+def _joined(parts: Sequence[tuple[common.Ints, pa.DictionaryArray]], size: int) -> pa.DictionaryArray:
+    """Coded texts of some rows each, as one column; a value may stand in the dictionary once for each part."""
+    if len(parts) == 1 and len(parts[0][0]) == size:
+        return parts[0][1]
     codes = np.full(size, -1, np.int32)
-    codes[rows] = coded.indices.to_numpy(zero_copy_only=False)
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), coded.dictionary)
+    base = 0
+    for rows, column in parts:
+        own = pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)
+        codes[rows] = np.where(own < 0, -1, own + base)
+        base += len(column.dictionary)
+    values = parts[0][1].dictionary if len(parts) == 1 else pa.concat_arrays([column.dictionary for _, column in parts])
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values)
 
 
 def _texts(values: list[Any], *, multi: bool) -> pa.Array:
@@ -313,14 +349,37 @@ def _restore(coded: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(coded.indices, pc.if_else(plain, braced, coded.dictionary))
 
 
-def _stamps(cells: Cells, payload: Payload) -> pa.Array:
+def _stamps(cells: Cells, blocks: Sequence[Block], payload: Payload) -> pa.Array:
     out = np.full(len(payload.records), np.iinfo(np.int64).min, np.int64)
+    for block in blocks:
+        _stamp_block(block, payload.tz, out)
     for name, tz in ((_TIMES[0], "UTC"), (_TIMES[1], payload.tz)):
         if name in cells:
             rows, values = cells[name]
             out[rows] = windows_ecs.micros(values, tz)
     missing = out == np.iinfo(np.int64).min
     return pa.array(out, pa.int64(), mask=missing).cast(pa.timestamp("us")).cast(common.TIME)
+
+
+def _stamp_block(block: Block, tz: str, out: np.ndarray[Any, Any]) -> None:
+    """As `_put_time` chooses: what is UTC, else local time, else when it was shipped."""
+    created, utc, local, shipped = (_clock(block, key) for key in _CLOCKS)
+    first = pc.coalesce(created, utc)
+    here = pc.and_(pc.is_null(first), pc.is_valid(local)).to_numpy(zero_copy_only=False)
+    told = pc.coalesce(first, shipped).dictionary_encode()
+    for column, zone, rows in ((told, "UTC", ~here), (local.dictionary_encode(), tz, here)):
+        values = np.append(np.array(windows_ecs.micros(column.dictionary.to_pylist(), zone), np.int64), np.iinfo(np.int64).min)
+        found = values[pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)]
+        out[block.rows[rows]] = found[rows]
+
+
+def _clock(block: Block, key: str) -> pa.Array:
+    """Texts of a time; an empty one is none."""
+    column = block.columns.get(key)
+    if column is None:
+        return pa.nulls(len(block.rows), pa.string())
+    texts = column.cast(pa.string())
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
 PARSER: Final = Windows()

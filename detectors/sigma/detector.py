@@ -19,7 +19,7 @@ from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
 from domain.event import EventBatch, Rows
 from domain.query import fields_of
-from match.evaluate import NOT_TEXT
+from match.keywords import NOT_TEXT
 from store.base import Chunk, EventStore
 
 ABOUT: Final = (("host", "host.name"), ("ip", "source.ip"), ("user", "user.name"), ("client", "api.client.id"))

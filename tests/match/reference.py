@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.query import And, Expr, Not, Or, Test
-from match.evaluate import NOT_TEXT, OWN
+from match.keywords import NOT_TEXT, OWN
 
 Event = Mapping[str, Any]
 """Flat: name -> text, number, bool, aware time, or a list of texts. A field that is not there is missing."""
