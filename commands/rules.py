@@ -1,4 +1,4 @@
-"""`soc rules`: list, check, lint, test, verify, import."""
+"""`soc rules`: list, check, test, verify, explain, convert; the groups of other modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from commands import common, rules_lint
+from commands import common, rules_lint, rules_packs, rules_tune
 from domain.errors import UsageError
 from domain.i18n import t
 
@@ -116,20 +116,6 @@ def _cases(path: Path) -> Iterator[dict[str, Any]]:
         raise UsageError(error.strerror or str(error), where=str(path)) from None
 
 
-@app.command("import")
-def import_(
-    pack: Annotated[str, typer.Argument(help="zip, tar (gz, xz, bz2) or folder of Sigma rules")],
-    name: Annotated[str, typer.Option(help="name of the pack (default: from the file name)")] = "",
-) -> None:
-    """Take over a rule pack, such as an unmodified public release; shows the difference."""
-    from jobs import rules as job
-
-    found = job.import_pack(common.runtime(), Path(pack), name)
-    if common.OPTIONS.json:
-        common.emit(vars(found))
-    common.say(t("rules.imported", **vars(found)))
-
-
 @app.command()
 def explain(
     rule: Annotated[str, typer.Argument(help="id or its beginning, words of the title, or a rule file")],
@@ -167,3 +153,5 @@ def convert(
 
 
 app.add_typer(rules_lint.app)
+app.add_typer(rules_packs.app)
+app.add_typer(rules_tune.app)

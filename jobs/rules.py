@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
-from domain.errors import UsageError
 from domain.query import Not, Test, fields_of, tests
-from jobs import rulesets
 
 if TYPE_CHECKING:
     from detectors.sigma.model import Rule
     from detectors.sigma.ruleset import RuleSet
     from detectors.sigma.verify import Outcome
-    from jobs.runtime import Runtime
 
 LIVE: Final = "LIVE"
 PARTIAL: Final = "PARTIAL"
@@ -169,66 +163,3 @@ def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:
     from detectors.sigma.verify import verify as run
 
     return run(cases, root)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What an import changes."""
-
-    name: str
-    added: int
-    changed: int
-    removed: int
-    files: int
-    loaded: int
-    blind: int
-    broken: int
-
-
-def import_pack(runtime: Runtime, pack: Path, name: str = "") -> Difference:
-    """Unpack a rule pack beside the store; all rules that can run run from the next scan on. A pack of the same name is replaced."""
-    from detectors.sigma.build import build
-
-    if not pack.exists():
-        raise UsageError(f"no such file or folder: {pack}")
-    files = rulesets.unpack(pack)
-    if not files:
-        raise UsageError("the pack holds no rule files", where=str(pack), hint="*.yml in a zip, tar or folder")
-    rules = build(files, rulesets.placeholders(runtime))
-    label = name or re.sub(r"[^\w-]+", "-", pack.name.split(".")[0]).strip("-").lower() or "pack"
-    target = runtime.state_dir / "rules" / label
-    old = _digests(target)
-    _write(target, files)
-    new = _digests(target)
-    return Difference(
-        label,
-        added=len(new.keys() - old.keys()),
-        changed=sum(1 for k in new.keys() & old.keys() if new[k] != old[k]),
-        removed=len(old.keys() - new.keys()),
-        files=len(files),
-        loaded=len(rules.rules) + len(rules.correlations),
-        blind=len(rules.blind),
-        broken=len(rules.broken),
-    )
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    if not folder.is_dir():
-        return {}
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.y*ml")}
-
-
-def _write(target: Path, files: Sequence[tuple[str, bytes]]) -> None:
-    """The new pack stands beside the old one until it is complete."""
-    fresh = target.with_name(f".{target.name}.new")
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-    for name, content in files:
-        path = fresh / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
