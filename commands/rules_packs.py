@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _PACK = Annotated[str, typer.Argument(help="zip, tar (gz, xz, bz2), folder or file of Sigma rules; an unmodified public release too")]
-_SPEC = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="a pack by NAME, or one of its versions by id, beginning of the id, or label")]
+_SPEC = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="NAME of a pack, and its version by id (or the beginning) or label")]
 _NAME = Annotated[str, typer.Option(help="name of the pack (default: from the manifest or the file name, without the release)")]
 _KEY = Annotated[str, typer.Option(help="PEM file of the public key that must have signed it (default: content/keys/*.pem)")]
 _DRY = Annotated[

@@ -38,6 +38,8 @@ def difference(staged: Staged, change: Change, limit: int) -> None:
         say(t("packs.older", created=staged.version.created))
     say(_counted(change))
     say(t("packs.state", loaded=change.loaded, blind=change.blind, unfilled=change.unfilled, broken=change.broken))
+    if change.filters:
+        say(t("packs.filters", n=len(change.filters), titles=", ".join(one.title for one in change.filters[:_FEW])))
     for fault in change.faults[:5]:
         say(f"  {fault}")
     if change.gained or change.lost:
@@ -69,9 +71,8 @@ def _few(names: Sequence[str], most: int = _FEW) -> str:
 def _rows(change: Change) -> list[tuple[str, str, str, str]]:
     stepped = {one.id for one in change.levels}
     rows = [(t("packs.is_level"), f"{one.before or '-'} → {one.after or '-'}", one.title, one.id) for one in change.levels]
-    rows += [(t("packs.is_removed"), d.level, d.title, d.id) for d in change.removed]
-    rows += [(t("packs.is_changed"), d.level, d.title, d.id) for d in change.changed if d.id not in stepped]
-    return rows + [(t("packs.is_added"), d.level, d.title, d.id) for d in change.added]
+    kinds = (("removed", change.removed), ("changed", [d for d in change.changed if d.id not in stepped]), ("added", change.added))
+    return rows + [(t(f"packs.is_{kind}"), d.level or d.kind, d.title, d.id) for kind, docs in kinds for d in docs]
 
 
 def trial(found: DryRun, most: int, limit: int) -> None:
@@ -147,6 +148,8 @@ def purged(name: str, version: str) -> None:
 
 def packs(rows: Sequence[Row], troubles: Sequence[Trouble], form: str) -> None:
     """The list, and what is wrong with it."""
+    from jobs.rule_packs_state import sentence
+
     keys = ("pack", "state", "version", "label", "rules", "signer", "key", "imported", "actor", "origin")
     cells = [(r.pack, r.state, v.id, v.label, v.files, v.signer, v.key, v.imported, v.actor, v.origin) for r in rows for v in [r.version]]
     if OPTIONS.json or form == "json":
@@ -156,16 +159,11 @@ def packs(rows: Sequence[Row], troubles: Sequence[Trouble], form: str) -> None:
         heads = [t(f"packs.col_{k}") for k in keys if form != "table" or k != "key"]
         show(heads, shown, form)
     for one in troubles:
-        say(trouble(one))
+        say(f"{sentence(one)} → {one.next}")
 
 
 def _time(iso: str) -> str:
     return show_local(datetime.fromisoformat(iso)) if iso else "-"
-
-
-def trouble(one: Trouble) -> str:
-    """One sentence with the command that mends it."""
-    return t(f"packs.trouble_{one.kind}", name=one.name, here=one.here or "-", next=one.next, **one.values)
 
 
 def signed(key: Key, said: Signed, out: str) -> None:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from domain.clock import show_local
 from domain.errors import SocError
-from jobs import rulesets, schedule
+from jobs import rule_packs_state, rulesets, schedule
 from jobs.collect_status import Ledger, ledgers
 from jobs.config_check import check as config_faults
 from jobs.coverage import elsewhere
@@ -191,7 +191,9 @@ def _dead(patient: Patient) -> Iterator[Finding]:
 
 
 def _rules(patient: Patient) -> Iterator[Finding]:
-    """Loaded, broken, and which cannot see anything of what the store holds."""
+    """Loaded, broken, which cannot see anything of what the store holds; packs that are not as they should be."""
+    for one in rule_packs_state.troubles(patient.runtime, deep=True):
+        yield Finding("rules", "wrong", "rules_pack", {"problem": rule_packs_state.sentence(one)}, one.next)
     rules = rulesets.load(patient.runtime)
     states = Counter(state.status for state in check_rules(rules, patient.runtime.store.events.coverage(), elsewhere(patient.runtime)))
     loaded = sum(states.values()) - states[ERROR]

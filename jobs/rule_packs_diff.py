@@ -36,6 +36,8 @@ class Doc:
     version: str
     """Hash of what it says, comments and layout aside."""
     file: str
+    kind: str = "rule"
+    """rule, correlation, filter."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Change:
     """Where a rule of the same id stands already (`shipped`, name of a pack, `content`) -> ids; that of `content` is the one that runs."""
 
     @property
+    def filters(self) -> list[Doc]:
+        """New or changed filters: they hide what other rules find, of other packs too."""
+        return [doc for doc in (*self.added, *self.changed) if doc.kind == "filter"]
+
+    @property
     def nothing(self) -> bool:
         """Both say the same."""
         return not (self.added or self.changed or self.removed)
@@ -88,7 +95,8 @@ def docs(files: Mapping[str, bytes]) -> dict[str, Doc]:
         for data in _documents(files[name]):
             ref = reference(data)
             key = str(data.get("id") or data.get("name") or name)
-            found[key] = Doc(key, ref.title or name, str(data.get("level") or ""), ref.version, name)
+            kind = next((k for k in ("correlation", "filter") if k in data), "rule")
+            found[key] = Doc(key, ref.title or name, str(data.get("level") or ""), ref.version, name, kind)
     return found
 
 

@@ -94,6 +94,7 @@ def compare(runtime: Runtime, now: RuleSet, then: RuleSet, window: TimeWindow, t
     watched = _Watched(runtime, window, tick, 2 if gone else 1)
     before, out.seconds_before = _findings(runtime, old, watched, out) if gone else ([], 0.0)
     after, out.seconds = _findings(runtime, new, watched, out) if fresh else ([], 0.0)
+    before, after = [f for f in before if f.rule.id in gone], [f for f in after if f.rule.id in fresh]
     out.events = watched.events
     found: dict[str, Outlook] = {}
     opened, vanished = _alerts(runtime, after), _alerts(runtime, before)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from domain.clock import iso_local
+from domain.i18n import t
 from jobs import rulesets
 from jobs.rule_packs_disk import LEGACY, Shelved, Version
 
@@ -81,6 +82,11 @@ def troubles(runtime: Runtime, *, deep: bool = False) -> list[Trouble]:
             values = {"wanted": wanted or "-", "machine": machine, "actor": record.actor, "at": iso_local(record.at)}
             out.append(Trouble("differs", name, pack.active, values, _mend(pack, wanted)))
     return out
+
+
+def sentence(one: Trouble) -> str:
+    """For people."""
+    return t(f"packs.trouble_{one.kind}", name=one.name, here=one.here or "-", **one.values)
 
 
 def _mend(pack: Shelved, wanted: str) -> str:
