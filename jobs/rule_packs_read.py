@@ -12,7 +12,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -30,6 +30,8 @@ MAX_RULE: Final = 1 << 20
 MANIFEST: Final = "MANIFEST.json"
 SIGNATURE: Final = "MANIFEST.sig"
 _OPENERS: Final[dict[bytes, Callable[..., Any]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_BLOCK: Final = 512
+"""Of a tar."""
 _DAMAGED: Final = (EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, NotImplementedError, ValueError, OSError)
 _SIGMA: Final = re.compile(rb"^(title|detection|correlation|filter|logsource)\s*:|^\s*\{", re.MULTILINE)
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -70,18 +72,19 @@ def read(path: Path) -> Pack:
         raise UsageError(f"no such file or folder: {path}")
     if not path.is_dir() and not path.is_file():
         raise UsageError("not a regular file", where=str(path), hint=_KINDS)
-    pack, budget = Pack(), _Budget(path)
+    pack, budget, seals = Pack(), _Budget(path), dict[str, bytes]()
     try:
         for name, stream in _members(path, budget):
-            _take(pack, name, stream, budget)
+            _take(pack, seals, (name, stream), budget)
     except RuntimeError as error:  # zipfile: a password is needed
         raise ContentError(f"refused: {error}", where=str(path)) from None
     except _DAMAGED as error:
         raise UsageError(f"not a readable rule pack: {one_line(str(error), 200)}", where=str(path), hint=_KINDS) from None
-    return _unwrapped(pack)
+    return _sealed(pack, seals)
 
 
-def _take(pack: Pack, name: str, stream: IO[bytes], budget: _Budget) -> None:
+def _take(pack: Pack, seals: dict[str, bytes], member: tuple[str, IO[bytes]], budget: _Budget) -> None:
+    name, stream = member
     if name in pack.digests:
         raise budget.refused(name, "is there twice")
     last = name.rpartition("/")[2]
@@ -103,9 +106,8 @@ def _take(pack: Pack, name: str, stream: IO[bytes], budget: _Budget) -> None:
         pack.files[name] = content
     elif paper:
         pack.papers[name] = content
-    elif wanted:
-        pack.manifest = content if name.endswith(MANIFEST) and _outer(name) else pack.manifest
-        pack.signature = content if name.endswith(SIGNATURE) and _outer(name) else pack.signature
+    elif last in (MANIFEST, SIGNATURE):
+        seals[name] = content
 
 
 def _outer(name: str) -> bool:
@@ -113,18 +115,15 @@ def _outer(name: str) -> bool:
     return name.count("/") <= 1
 
 
-def _unwrapped(pack: Pack) -> Pack:
-    """Paths as the manifest says them, where it lies in a folder that wraps everything."""
+def _sealed(pack: Pack, seals: Mapping[str, bytes]) -> Pack:
+    """With manifest and signature; paths as the manifest says them, where it lies in the one folder that wraps everything."""
     tops = {name.partition("/")[0] for name in pack.digests}
-    if MANIFEST in pack.digests:
+    top = f"{next(iter(tops))}/" if len(tops) == 1 and not seals.keys() & {MANIFEST, SIGNATURE} else ""
+    pack.manifest, pack.signature = seals.get(f"{top}{MANIFEST}", b""), seals.get(f"{top}{SIGNATURE}", b"")
+    if not top or not pack.manifest:
         return pack
-    top = next(iter(tops)) + "/" if len(tops) == 1 else ""
-    if not top or f"{top}{MANIFEST}" not in pack.digests:
-        pack.manifest = pack.signature = b""
-        return pack
-    files = {name.removeprefix(top): content for name, content in pack.files.items()}
-    papers = {name.removeprefix(top): content for name, content in pack.papers.items()}
-    return Pack(files, papers, {name.removeprefix(top): d for name, d in pack.digests.items()}, pack.manifest, pack.signature)
+    files, papers = ({n.removeprefix(top): content for n, content in part.items()} for part in (pack.files, pack.papers))
+    return Pack(files, papers, {n.removeprefix(top): d for n, d in pack.digests.items()}, pack.manifest, pack.signature)
 
 
 class _Budget:
@@ -202,7 +201,8 @@ def _zip(raw: IO[bytes], budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _tar(raw: Any, budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(fileobj=_Metered(raw, _Budget(budget.path)), mode="r|") as archive:
+    metered = _Metered(raw, _Budget(budget.path))
+    with tarfile.open(fileobj=metered, mode="r|") as archive:
         for member in archive:
             if member.name in (".", "./"):
                 continue
@@ -212,12 +212,18 @@ def _tar(raw: Any, budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:
             stream = archive.extractfile(member) if member.isfile() else None
             if stream is not None:
                 yield name, stream
+    while metered.read(1 << 18):  # the checksum of a compressed file comes last
+        pass
+    if metered.tail.strip(b"\0") or len(metered.tail) < _BLOCK:
+        raise tarfile.ReadError("the end of the archive is missing")
 
 
 class _Metered(io.RawIOBase):
     """Counts what a decompressor gives: headers and padding of a tar can be a bomb too."""
 
     def __init__(self, inner: Any, budget: _Budget) -> None:
+        self.tail = b""
+        """The last block so far: of zeros where a tar is complete."""
         self._inner = inner
         self._budget = budget
 
@@ -225,4 +231,5 @@ class _Metered(io.RawIOBase):
         """As the stream gives it."""
         data: bytes = self._inner.read(size)
         self._budget.spend(len(data))
+        self.tail = (self.tail + data[-_BLOCK:])[-_BLOCK:]
         return data
