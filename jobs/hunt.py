@@ -18,7 +18,7 @@ import pyarrow as pa
 from collectors import whole
 from collectors.detect import Parsed, parse
 from detectors.sigma.correlate import Round
-from detectors.sigma.hits import Gathered, Where
+from detectors.sigma.hits import Array, Gathered, Where
 from detectors.sigma.ruleset import RuleSet
 from detectors.sigma.second import Second
 from domain.errors import UsageError
@@ -148,7 +148,7 @@ class Hunter:
         return FileHit(number, batch.source, int(batch.positions[record]), at, host or "", raw, event)
 
 
-def _standing(batch: RawBatch, group: Parsed, full: pa.Table, rows: Rows, places: Rows) -> tuple[Rows, Where]:
+def _standing(batch: RawBatch, group: Parsed, full: pa.Table, rows: Rows, places: Array) -> tuple[Rows, Where]:
     """Rows that have a time, and where they stand."""
     stamps = full["@timestamp"].take(pa.array(places)).combine_chunks()
     timed = np.flatnonzero(stamps.is_valid().to_numpy(zero_copy_only=False))
