@@ -49,7 +49,7 @@ def import_(
     trial = _dry_run(runtime, (staged.name, staged.version.id), dry, most, limit) if not stage else None
     held = bool(trial and trial.floods(most)) and not yes
     switched = None if stage or held else job.activate(runtime, staged.name, staged.version.id, _noted(trial))
-    rules_packs_view.imported(staged, change, trial, switched)
+    rules_packs_view.imported(staged, change, trial, switched, most)
     raise typer.Exit(1 if held else 0)
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from commands.common import OPTIONS, emit, say, show
 from domain.clock import show_local
 from domain.i18n import t
+from domain.severity import rank
 
 if TYPE_CHECKING:
     from jobs.rule_packs import Staged, Switched
-    from jobs.rule_packs_diff import Change
+    from jobs.rule_packs_diff import Change, Doc
     from jobs.rule_packs_dry import DryRun, Outlook
     from jobs.rule_packs_sign import Key, Signed
     from jobs.rule_packs_state import Row, Trouble
@@ -72,7 +73,11 @@ def _rows(change: Change) -> list[tuple[str, str, str, str]]:
     stepped = {one.id for one in change.levels}
     rows = [(t("packs.is_level"), f"{one.before or '-'} → {one.after or '-'}", one.title, one.id) for one in change.levels]
     kinds = (("removed", change.removed), ("changed", [d for d in change.changed if d.id not in stepped]), ("added", change.added))
-    return rows + [(t(f"packs.is_{kind}"), d.level or d.kind, d.title, d.id) for kind, docs in kinds for d in docs]
+    return rows + [(t(f"packs.is_{kind}"), d.level or d.kind, d.title, d.id) for kind, docs in kinds for d in _worst(docs)]
+
+
+def _worst(docs: Sequence[Doc]) -> list[Doc]:
+    return sorted(docs, key=lambda doc: (-rank(doc.level), doc.title))
 
 
 def trial(found: DryRun, most: int, limit: int) -> None:
@@ -102,13 +107,14 @@ def _where(one: Outlook) -> str:
     return ", ".join(f"{host} {n}" for host, n in one.hosts.most_common(4)) + (", …" if len(one.hosts) > 4 else "")
 
 
-def imported(staged: Staged, change: Change, found: DryRun | None, switched: Switched | None) -> None:
+def imported(staged: Staged, change: Change, found: DryRun | None, switched: Switched | None, most: int) -> None:
     """The end of an import."""
     if OPTIONS.json:
-        emit({**_change(staged, change), "active": switched is not None, "dry_run": _trial(found), **_fingerprint(switched)})
-        return
-    if switched is not None:
+        emit({**_change(staged, change), "active": switched is not None, "dry_run": _trial(found, most), **_fingerprint(switched)})
+    elif switched is not None:
         say(t("packs.active", name=staged.name, version=staged.version.id, rules=switched.rules))
+    elif found is not None and found.floods(most):
+        say(t("packs.held", name=staged.name, version=staged.version.id, n=len(found.floods(most)), most=most))
     else:
         say(t("packs.ready", name=staged.name, version=staged.version.id))
 
@@ -122,17 +128,17 @@ def compared(staged: Staged, change: Change, found: DryRun | None, most: int) ->
 def activated(name: str, version: str, found: DryRun | None, done: Switched | None, most: int) -> None:
     """The end of `activate`."""
     if done is not None:
-        switched(done, "activated", found)
+        switched(done, "activated", found, most)
     elif OPTIONS.json:
         emit({"name": name, "version": version, "active": False, "dry_run": _trial(found, most)})
     else:
         say(t("packs.held", name=name, version=version, n=len(found.floods(most)) if found else 0, most=most))
 
 
-def switched(done: Switched, kind: str, found: DryRun | None = None) -> None:
+def switched(done: Switched, kind: str, found: DryRun | None = None, most: int = 0) -> None:
     """What runs now."""
     if OPTIONS.json:
-        emit({**asdict(done), "active": bool(done.version), "dry_run": _trial(found)})
+        emit({**asdict(done), "active": bool(done.version), "dry_run": _trial(found, most)})
         return
     key = f"packs.{kind if done.version else 'removed'}"
     say(t(key, name=done.name, version=done.version, before=done.before or "-", rules=done.rules))
@@ -198,7 +204,7 @@ def _fingerprint(done: Switched | None) -> Mapping[str, str]:
     return {"fingerprint": done.fingerprint} if done else {}
 
 
-def _trial(found: DryRun | None, most: int | None = None) -> dict[str, Any] | None:
+def _trial(found: DryRun | None, most: int) -> dict[str, Any] | None:
     if found is None:
         return None
     rules = [
@@ -211,5 +217,5 @@ def _trial(found: DryRun | None, most: int | None = None) -> dict[str, Any] | No
     return {
         "since": found.since.isoformat(), "until": found.until.isoformat(), "events": found.events, "new": found.new, "gone": found.gone,
         "opened": found.opened, "vanished": found.vanished, "seconds": found.seconds, "seconds_before": found.seconds_before,
-        "floods": [one.rule.id for one in found.floods(most)] if most is not None else [], "rules": rules, "notes": found.notes,
+        "floods": [one.rule.id for one in found.floods(most)], "rules": rules, "notes": found.notes,
     }  # fmt: skip

@@ -23,6 +23,7 @@ from jobs.rule_packs_state import STREAM
 from store.base import NewRecord
 
 if TYPE_CHECKING:
+    from detectors.sigma.ruleset import RuleSet
     from jobs.rule_packs_sign import Signed
     from jobs.runtime import Runtime
 
@@ -229,6 +230,7 @@ def _switch(runtime: Runtime, name: str, version: str, kind: str, detail: Mappin
         pack = _settled(shelf, name)
         _fit(runtime, shelf, pack, version)
         rules = rulesets.load(runtime, instead={name: version})
+        _sound(shelf, name, version, rules)
         loaded = len(rules.rules) + len(rules.correlations)
         out = Switched(name, version, pack.active, rules.fingerprint, loaded, len(rules.blind), len(rules.broken))
         staged = "" if pack.staged == version else pack.staged
@@ -256,6 +258,16 @@ def _fit(runtime: Runtime, shelf: Shelf, pack: Shelved, version: str) -> None:
     if runtime.config.require_signature and not pack.versions[version].signer:
         hint = f"soc rules import PACK --name {pack.name} with a signed pack; trusted keys: content/keys/*.pem"
         raise ContentError(f"{pack.name}@{version} is not signed, and [rules] require_signature = true", hint=hint)
+
+
+def _sound(shelf: Shelf, name: str, version: str, rules: RuleSet) -> None:
+    """Something of the version can be read: else it is no pack for this engine, and what runs stays."""
+    root = f"{shelf.root(name, version)}/"
+    read = [r.file for r in rules.rules] + [o.file for o in rules.correlations] + [b.file for b in rules.blind]
+    broken = [b for b in rules.broken if b.file.startswith(root)]
+    if version and broken and not any(file.startswith(root) for file in read):
+        first = f"{broken[0].file.removeprefix(root)}:{broken[0].line}: {broken[0].reason}"
+        raise ContentError(f"not one rule of {name}@{version} can be read: {first}", hint="soc rules lint FOLDER; what ran goes on running")
 
 
 def _history(pack: Shelved, version: str, kind: str) -> tuple[str, ...]:

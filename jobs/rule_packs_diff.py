@@ -67,8 +67,9 @@ class Change:
     unfilled: int = 0
     """Of the blind: those that wait for the values of a placeholder."""
     broken: int = 0
+    """Files with an error: what is wrong in them does not run."""
     faults: Sequence[str] = ()
-    """`file:line: reason` of the broken ones."""
+    """`file:line: reason` of each error."""
     gained: Sequence[str] = ()
     """ATT&CK techniques that some rule of the whole set covers afterwards and none did before."""
     lost: Sequence[str] = ()
@@ -147,15 +148,15 @@ def whole(runtime: Runtime, name: str, version: str, active: str) -> Change:
     now, then = rulesets.load(runtime, instead={name: active}), rulesets.load(runtime, instead={name: version})
     root = str(shelf.root(name, version))
     mine = [b for b in then.blind if _below(b.file, root)]
-    broken = [f"{b.file.removeprefix(root).lstrip('/')}:{b.line}: {b.reason}" for b in then.broken if _below(b.file, root)]
+    faults = [f"{b.file.removeprefix(root).lstrip('/')}:{b.line}: {b.reason}" for b in then.broken if _below(b.file, root)]
     before, after = techniques(now), techniques(then)
     return replace(
         change,
         loaded=sum(1 for file in [r.file for r in then.rules] + [o.file for o in then.correlations] if _below(file, root)),
         blind=len(mine),
         unfilled=sum(1 for b in mine if "placeholder" in b.reason),
-        broken=len(broken),
-        faults=broken,
+        broken=len({b.file for b in then.broken if _below(b.file, root)}),
+        faults=faults,
         gained=sorted(after - before),
         lost=sorted(before - after),
         overrides=_overrides(runtime, shelf, name, set(_ids(files))),
