@@ -17,7 +17,7 @@ from detectors.sigma.model import Other
 from detectors.sigma.refs import reference
 from domain.query import TRUE
 from match import Entry, Matcher
-from match.jsonbatch import JsonBatch
+from match.jsonbatch import JsonBatch, raw
 
 _MICRO: Final = 1_000_000
 
@@ -33,7 +33,7 @@ def fired(rules: Sequence[Parsed], documents: Sequence[Mapping[str, Any]], event
     batch = JsonBatch(events)
     found = plan(linked.correlations)
     bases = []
-    for key, rows in Matcher([Entry(place, TRUE, rule.expr or TRUE) for place, rule in enumerate(rules)]).run(batch):
+    for key, rows in Matcher([Entry(place, TRUE, raw(rule.expr or TRUE)) for place, rule in enumerate(rules)]).run(batch):
         ref = rules[int(str(key))].ref
         feeds = [feed for _, feed in found.feeds.get(ref.id, ())]
         if feeds:

@@ -14,7 +14,7 @@ from detectors.sigma.load import Loaded, Parsed, load_file, parse
 from domain.errors import UsageError
 from domain.query import TRUE
 from match import Entry, Matcher
-from match.jsonbatch import JsonBatch
+from match.jsonbatch import JsonBatch, raw
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -67,7 +67,7 @@ def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path
         return [("error", parsed)] * len(cases)
     batch = JsonBatch([case.get("event") or {} for case in cases])
     hits: set[int] = set()
-    for _, rows in Matcher([Entry(0, TRUE, parsed.expr or TRUE)]).run(batch):
+    for _, rows in Matcher([Entry(0, TRUE, raw(parsed.expr or TRUE))]).run(batch):
         hits.update(rows.tolist())
     return [(number in hits, "the condition holds" if number in hits else "the condition does not hold") for number in range(len(cases))]
 
