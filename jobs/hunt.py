@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,8 @@ class Hunt:
     files: int = 0
     bytes_read: int = 0
     """Bytes of records handed to the matcher so far."""
+    bytes_done: float = 0
+    """The same as bytes on disk: what a record takes there is learnt from the files that are done."""
     seconds_read: float = 0
     seconds_match: float = 0
     problems: list[whole.Problem] = field(default_factory=list)
@@ -178,7 +181,7 @@ def hunt(
         result.sources[step.source] += step.events
         result.bases += step.bases
         if tick is not None:
-            tick(result.bytes_read)
+            tick(result.bytes_done)
         result.outside += step.outside
         yield from step.hits
         if result.stopped:
@@ -202,16 +205,18 @@ def _batches(paths: Sequence[Path], result: Hunt, parser: str) -> Iterator[RawBa
     for path in paths:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
-        for file, label in whole.files(path):
+        for file, label in whole.files(path, result.problems.append):
             result.files += 1
             size, arrival = _stat(file)
             result.inputs.append(Input(file, label, size))
-            start = time.perf_counter()
+            start, before, read = time.perf_counter(), result.bytes_done, result.bytes_read
             for batch in whole.batches(file, label, arrival, result.problems.append, parser):
                 result.seconds_read += time.perf_counter() - start
                 result.bytes_read += batch.records.nbytes
+                result.bytes_done = before + min(size, (result.bytes_read - read) * (before / read if read else 1))
                 yield batch
                 start = time.perf_counter()
+            result.bytes_done = before + size
 
 
 def _stat(file: Path) -> tuple[int, int]:
@@ -250,13 +255,18 @@ def _steps(hunter: Hunter, batches: Iterator[RawBatch], workers: int) -> Iterato
     _HUNTER = hunter
     pa.set_cpu_count(1)
     pending: deque[Future[Step]] = deque()
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-        for batch in batches:
-            pending.append(pool.submit(_work, batch))
-            if len(pending) > 2 * workers:
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            for batch in batches:
+                pending.append(pool.submit(_work, batch))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def stats(rules: RuleSet, result: Hunt, total: float, load: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,11 +18,11 @@ from typing import IO, TYPE_CHECKING, Any
 import orjson
 
 from domain import severity
-from domain.errors import UsageError
+from domain.errors import SocError, UsageError
 from domain.window import TimeWindow, moment
 from jobs import hunt as files
 from jobs import hunt_out, hunt_store, rulesets
-from jobs.hunt_found import FileEpisode, episode_line, hit_line
+from jobs.hunt_found import FileEpisode, FileHit, episode_line, hit_line
 from jobs.hunt_tally import Tally
 
 if TYPE_CHECKING:
@@ -83,14 +84,13 @@ def run(runtime: Runtime, asked: Asked, tick: Callable[[float], None] | None, te
     """Hunt and write what was asked for; `tell` is given each line of the hits format."""
     start = time.perf_counter()
     window = _window(runtime, asked)
-    out_stats, out_html = (hunt_out.create(name) if name else None for name in (asked.stats, asked.html))
     rules = _from_level(rulesets.load(runtime, asked.rules), asked.min_level)
     load = time.perf_counter() - start
+    out_stats, out_html = (hunt_out.create(name) if name else None for name in (asked.stats, asked.html))
     outcome = Outcome(rules, Tally(rules), files.Hunt(window), origins(runtime, rules, asked.rules))
     with hunt_out.sink(asked.outs, rules) as sink:
         with _stoppable(outcome):
-            hits = files.hunt(asked.paths, rules, outcome.result, asked.parser, asked.workers, tick) if asked.paths else None
-            for hit in hits if hits is not None else hunt_store.hits(runtime, rules, outcome.result):
+            for hit in _hits(runtime, asked, outcome, tick):
                 sink.hit(hit)
                 outcome.tally.hit(hit)
                 if tell is not None:
@@ -108,6 +108,17 @@ def run(runtime: Runtime, asked: Asked, tick: Callable[[float], None] | None, te
     _write(out_stats, lambda: orjson.dumps(outcome.figures, option=orjson.OPT_INDENT_2) + b"\n")
     _write(out_html, lambda: _page(runtime, asked, outcome))
     return outcome
+
+
+def _hits(runtime: Runtime, asked: Asked, outcome: Outcome, tick: Callable[[float], None] | None) -> Iterator[FileHit]:
+    if not asked.paths:
+        yield from hunt_store.hits(runtime, outcome.rules, outcome.result)
+        return
+    try:
+        yield from files.hunt(asked.paths, outcome.rules, outcome.result, asked.parser, asked.workers, tick)
+    except BrokenExecutor:
+        seen = f"{outcome.result.events} events had been seen"
+        raise SocError(f"a worker process ended abruptly, probably for want of memory; {seen}", hint="fewer of them: --workers 1") from None
 
 
 def _page(runtime: Runtime, asked: Asked, outcome: Outcome) -> bytes:
