@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from domain import spoken, titles
 from domain import attack as known_attack
+from domain import spoken, titles
 from domain.alert import Alert, Entity
 from domain.alert_fold import to_json
 from domain.clock import LOCAL, show_local
@@ -44,7 +44,8 @@ def row(alert: Alert) -> tuple[object, ...]:
 def detail_json(found: Detail) -> dict[str, Any]:
     """`soc alerts show --json`."""
     return {
-        **listed(found.alert), "does": _does(found.alert), "why_text": list(found.why), "records": list(found.records), "evidence_rows": found.evidence_rows,
+        **listed(found.alert), "does": _does(found.alert), "why_text": list(found.why), "records": list(found.records),
+        "evidence_rows": found.evidence_rows,
         "earlier": found.earlier, "rule_alerts": found.rule_alerts, "rule_verdicts": found.verdicts,
         "related_alerts": [a.id for a in found.related], "next": list(found.next),
         "playbooks": [{"id": b[0], "title": b[1], "matched": b[2]} for b in found.playbooks],
@@ -73,7 +74,7 @@ def _facts(alert: Alert) -> Iterator[str]:
         "id": alert.id, "entities": ", ".join(map(spoken.entity, alert.entities)),
         "with": ", ".join(map(spoken.entity, alert.related)), "when": when, "count": alert.count,
         "detected": show_local(alert.opened_at), "state": state, "assignee": alert.assignee, "incident": alert.incident,
-        "joined": _joined(alert), "reason": alert.verdict_reason,
+        "joined": _joined(alert), "merged": ", ".join(alert.merged), "duplicate_of": alert.duplicate_of, "reason": alert.verdict_reason,
         "rule": _rule(alert), "tags": spoken.attack(alert.rule.tags), "does": _does(alert),
     }  # fmt: skip
     for name, value in facts.items():

@@ -65,8 +65,7 @@ def compared(op: str, wanted: str) -> str:
 def _counted(why: Reason) -> str:
     """What a correlation counted: of what, in which group, within how long, against which limit."""
     said: Mapping[str, Any] = why.values
-    known = {**catalogue(lang(), "bases"), **catalogue(lang(), "titles")}
-    names = [known.get(key, own) for key, own in said.get("of", ())]
+    names = [base(key, own) for key, own in said.get("of", ())]
     of = t("alerts.counted_of", names=", ".join(clean(name, _PATTERN) for name in names[:_REASONS])) if names else ""
     parts = [f"{field(name)} {clean(str(value), _PATTERN)}" for name, value in said.get("group", {}).items()]
     group = t("alerts.counted_group", list=", ".join(parts)) if parts else ""
@@ -74,6 +73,11 @@ def _counted(why: Reason) -> str:
         f"alerts.counted_{why.field}", "", n=why.value, of=of, group=group, span=span(float(said["seconds"])), limit=_limits(why.expected),
         field=", ".join(map(field, said.get("fields", ()))), percent=said.get("percentile", ""),
     )  # fmt: skip
+
+
+def base(key: str, own: str) -> str:
+    """What a rule that feeds correlations finds, by its id; `own`: its own title."""
+    return catalogue(lang(), "bases").get(key) or catalogue(lang(), "titles").get(key) or own
 
 
 def span(seconds: float) -> str:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from detectors.sigma.correlate import Plan, plan
-from detectors.sigma.correlation import Correlation
+from detectors.sigma.correlation import Correlation, Fault
 from detectors.sigma.correlation_check import link
 from detectors.sigma.hits import Feed, Gathered, Where, gather
-from detectors.sigma.model import BlindRule, Broken, LogSource
+from detectors.sigma.model import BlindRule, Broken, LogSource, Other
 from detectors.sigma.route import Blind, field_map
 from detectors.sigma.ruleset import RuleSet
 from domain.event import EventBatch, Rows
@@ -24,8 +24,14 @@ def readable(rules: RuleSet) -> list[Correlation]:
     names = [(r.ref.id, r.name) for r in rules.rules] + [(b.id, b.name) for b in rules.blind]
     linked = link(rules.correlations, names)
     told = {(b.file, b.reason) for b in rules.broken}
-    rules.broken += [Broken(d.file, d.line, f.reason) for d, f in linked.faults if (d.file, f.reason) not in told]
+    rules.broken += [_placed(d, f) for d, f in linked.faults if (d.file, f.reason) not in told]
     return _sighted(rules, linked.correlations)
+
+
+def _placed(document: Other, fault: Fault) -> Broken:
+    from detectors.sigma.lint.places import fault as placed
+
+    return placed(document, fault.path, fault.reason)
 
 
 def _sighted(rules: RuleSet, correlations: Iterable[Correlation]) -> list[Correlation]:
@@ -49,6 +55,7 @@ class Second:
     """The second pass of one rule set."""
 
     def __init__(self, rules: RuleSet) -> None:
+        self.rules = rules
         self.correlations = readable(rules)
         self.plan: Plan = plan(self.correlations, ABOUT)
         self._ids = [r.ref.id for r in rules.rules]
