@@ -36,7 +36,8 @@ def load(runtime: Runtime, explicit: Sequence[str] = (), instead: Mapping[str, s
     from detectors.sigma.ruleset import cached
     from jobs import rule_filters
 
-    return rule_filters.told(runtime, cached(roots(runtime, explicit, instead), cache_dir(runtime), placeholders(runtime)))
+    found = roots(runtime, explicit, instead)
+    return rule_filters.told(runtime, cached(found, cache_dir(runtime), placeholders(runtime), runtime.config.windows_feeds))
 
 
 def cache_dir(runtime: Runtime) -> Path:
