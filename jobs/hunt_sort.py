@@ -43,7 +43,7 @@ class Sorter:
     def _spill(self) -> None:
         self._rows.sort()
         run = tempfile.TemporaryFile(prefix="soc-hunt-")  # noqa: SIM115  closed in `close`
-        run.writelines(orjson.dumps(row) + b"\n" for row in self._rows)
+        run.writelines(orjson.dumps(tuple(row)) + b"\n" for row in self._rows)  # a NamedTuple is none for orjson
         run.seek(0)
         self._runs.append(run)
         self._rows = []

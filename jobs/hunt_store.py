@@ -41,21 +41,16 @@ def _hits(runtime: Runtime, number: int, finding: Finding, result: Hunt) -> Iter
     for start in range(0, len(finding.events), _FETCH):
         table = runtime.store.events.fetch(finding.events[start : start + _FETCH])
         for place in range(table.num_rows):
-            hit = _hit(number, event_row(table, place))
-            if result.window is None or hit.at is None or hit.at in result.window:
-                yield hit
+            at = table["@timestamp"][place].as_py()
+            if result.window is None or at is None or at in result.window:
+                yield _hit(number, event_row(table, place), at)
             else:
                 result.outside += 1
 
 
-def _hit(number: int, event: Mapping[str, Any]) -> FileHit:
-    at = event.get("@timestamp")
-    raw = event.get("event.original") or b""
-    shown = {name: value for name, value in event.items() if name != "event.original"}
-    return FileHit(
-        number, *_place(event), at if isinstance(at, datetime) else None,
-        str(event.get("host.name") or ""), raw if isinstance(raw, bytes) else str(raw).encode(), shown,
-    )  # fmt: skip
+def _hit(number: int, event: dict[str, object], at: datetime | None) -> FileHit:
+    raw = str(event.pop("event.original", "")).encode()
+    return FileHit(number, *_place(event), at, str(event.get("host.name") or ""), raw, event)
 
 
 def _episode(runtime: Runtime, finding: Finding) -> FileEpisode:
