@@ -152,8 +152,8 @@ def _rule(one: OfRule) -> dict[str, Any]:
     samples += [_episode(episode) for episode in one.episodes]
     attack = spoken.attack(tag for tag in one.ref.tags if tag.lower().startswith("attack."))
     return {
-        "level": one.ref.level if one.ref.level in severity.LEVELS else "medium", "title": one.ref.title or one.ref.id,
-        "own": one.title if one.title != one.ref.title else "", "hits": number(one.all.hits),
+        "level": one.ref.level if one.ref.level in severity.LEVELS else "medium", "title": one.short or one.ref.id,
+        "own": one.title if one.title != one.short else "", "hits": number(one.all.hits),
         "hosts": names + (f" … (+{len(hosts) - 5})" if len(hosts) > 5 else ""), **_span(one.all),
         "about": t("hunt.page_rule_about", id=one.ref.id, attack=attack or "–"), "samples": samples,
         "more": t("hunt.page_samples", n=len(samples), all=number(one.all.hits)) if len(samples) < one.all.hits else "",

@@ -9,7 +9,7 @@ from typing import Final
 
 from detectors.sigma.refs import spoken
 from detectors.sigma.ruleset import RuleSet
-from domain import severity
+from domain import severity, titles
 from domain.alert import RuleRef
 from domain.window import micros
 from jobs.hunt_found import FileEpisode, FileHit
@@ -49,6 +49,8 @@ class OfRule:
     """As people read it: the title in their language."""
     title: str
     """As the rule has it."""
+    short: str
+    """In the language of the reader, without the rule's own title."""
     all: Count = field(default_factory=Count)
     hosts: dict[str, Count] = field(default_factory=dict)
     samples: list[FileHit] = field(default_factory=list)
@@ -107,7 +109,7 @@ class Tally:
     def _rule(self, ref: RuleRef) -> OfRule:
         found = self.rules.get(ref.id)
         if found is None:
-            found = self.rules[ref.id] = OfRule(spoken(ref), ref.title)
+            found = self.rules[ref.id] = OfRule(spoken(ref), ref.title, titles.title(ref))
         return found
 
     def _count(self, one: OfRule, host: str, first: int | None, last: int | None) -> None:
