@@ -127,8 +127,12 @@ class FieldMap:
     def name(self, field: str) -> str:
         """The event's name for a rule's field. Blind when no event of this log source holds it."""
         known = self._names.get(field)
+        if isinstance(known, dict):
+            known = known.get("name")
+            if known is None:
+                raise self._unheld(field)
         if known is not None:
-            return str(known["name"]) if isinstance(known, dict) else str(known)
+            return str(known)
         if "." in field and not self._prefix:
             return field
         if self._prefix:
