@@ -22,7 +22,8 @@ class Cutter:
 
     def __init__(self, raw: IO[bytes], tell: Callable[[int, int], None], begun: bytes = b"", limit: int = -1) -> None:
         self._raw, self._tell, self._left = raw, tell, limit
-        self._buffer = bytearray(begun) + bytearray(BLOCK + MAX_LINE)
+        self._buffer = bytearray(BLOCK + MAX_LINE)
+        self._buffer[: len(begun)] = begun
         self._held = len(begun)
         self.lines = 0
         """Lines cut so far."""

@@ -1,35 +1,44 @@
 """Whole files, read once from start to end: text, EVTX, compressed, archives of them. For hunts, trials and evidence.
 
-Positions: 0-based line number of a text file, EventRecordID of an EVTX file. Nothing is extracted to disk; member names are never
+Positions: 0-based line number of a text file, EventRecordID of an EVTX file. Nothing is extracted under a name; member names are never
 used as paths, so a hostile archive cannot write anywhere. What cannot be read is told through `Problem`, the rest goes on.
 """
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
+import os
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collectors import evtx
+from collectors import evtx, magic
 from collectors.lines import MAX_LINE, Cutter
+from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
 
 _HEAD: Final = 1 << 16
 MAX_MEMBER: Final = 8 << 30
 """Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
+MAX_DEPTH: Final = 3
+"""Archives within archives."""
+_HELD: Final = 64 << 20
+"""Bytes of an inner zip held in memory; a larger one goes to a temporary file without a name."""
 _OPENERS: Final[dict[bytes, Callable[..., Any]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_ZIP: Final = b"PK\x03\x04"
 _BROKEN: Final = (
     OSError,
     EOFError,
@@ -52,14 +61,31 @@ class Problem:
     reason: str
 
 
-def files(path: Path) -> Iterator[tuple[Path, str]]:
-    """(file, label): the file itself by name, or every file below a folder by its path relative to it, sorted."""
-    if path.is_dir():
-        for found in sorted(path.rglob("*")):
-            if found.is_file():
-                yield found, found.relative_to(path).as_posix()
-    else:
+def files(path: Path, tell: Callable[[Problem], None] | None = None) -> Iterator[tuple[Path, str]]:
+    """(file, label): the file itself by name, or every file below a folder by its path relative to it, sorted.
+
+    Links to folders are not followed, so a link to a parent is no trap; `tell` hears of them, of what is no file, of folders that
+    cannot be listed.
+    """
+    if not path.is_dir():
         yield path, path.name
+        return
+
+    def note(found: Path, reason: str) -> None:
+        if tell is not None:
+            tell(Problem(found.relative_to(path).as_posix(), reason))
+
+    walked: list[Path] = []
+    for folder, inner, names in os.walk(path, onerror=lambda e: note(Path(e.filename), e.strerror or str(e))):
+        walked += (Path(folder, name) for name in names)
+        for name in inner:
+            if Path(folder, name).is_symlink():
+                note(Path(folder, name), t("collect.link"))
+    for found in sorted(walked):
+        if found.is_file():
+            yield found, found.relative_to(path).as_posix()
+        else:
+            note(found, t("collect.broken_link") if found.is_symlink() else "not a regular file")
 
 
 def is_empty_log(path: Path) -> bool:
@@ -98,17 +124,25 @@ def _open(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
     raw.seek(0)
     if head.startswith(evtx.MAGIC):
         yield from _evtx(raw, label, context)
-    elif head.startswith(b"PK\x03\x04"):
+    elif head.startswith(_ZIP):
         yield from _zip(raw, label, context)
     elif _is_tar(raw, head):
         yield from _tar(raw, label, context)
     else:
-        opener = next((o for magic, o in _OPENERS.items() if head.startswith(magic)), None)
-        if opener is None:
-            yield from _text(raw, label, context)
-        else:
-            with opener(raw, "rb") as inner:
-                yield from _unpacked(inner, label, context)
+        yield from _plain(raw, head, label, context)
+
+
+def _plain(raw: IO[bytes], head: bytes, label: str, context: _Context) -> Iterator[RawBatch]:
+    """Compressed, or text, or known to be no log."""
+    opener = next((o for start, o in _OPENERS.items() if head.startswith(start)), None)
+    known, packed = magic.foreign(head)
+    if opener is not None:
+        with opener(raw, "rb") as inner:
+            yield from _unpacked(inner, label, context)
+    elif known:
+        context.tell(Problem(label, t("collect.pack_unknown" if packed else "collect.no_log", kind=known)))
+    else:
+        yield from _text(raw, label, context)
 
 
 def _is_tar(raw: IO[bytes], head: bytes) -> bool:
@@ -125,15 +159,36 @@ def _is_tar(raw: IO[bytes], head: bytes) -> bool:
 
 
 def _unpacked(inner: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
-    """A decompressed stream: EVTX needs to seek, so it is held in memory; text streams. What precedes damage is kept."""
+    """A decompressed stream: EVTX and zip need to seek, so they are held; text streams. What precedes damage is kept."""
     capped = _Capped(inner)
     buffered = io.BufferedReader(capped, 1 << 20)
-    if buffered.peek(8)[:8] == evtx.MAGIC:
+    head = buffered.peek(512)[:512]
+    if head.startswith(evtx.MAGIC):
         yield from _evtx(io.BytesIO(buffered.read()), label, context)
+    elif head.startswith((_ZIP, *_OPENERS)) or head[257:262] == b"ustar":
+        yield from _nested(buffered, head, label, context)
     else:
-        yield from _text(buffered, label, context)
+        yield from _plain(buffered, head, label, context)
     if capped.failure is not None:
         context.tell(Problem(label, _reason(capped.failure)))
+
+
+def _nested(raw: IO[bytes], head: bytes, label: str, context: _Context) -> Iterator[RawBatch]:
+    """An archive inside an archive."""
+    if context.depth >= MAX_DEPTH:
+        context.tell(Problem(label, t("collect.too_deep", n=MAX_DEPTH)))
+        return
+    deeper = replace(context, depth=context.depth + 1)
+    if head.startswith(_ZIP):
+        with tempfile.SpooledTemporaryFile(_HELD) as held:
+            while block := raw.read(1 << 20):
+                held.write(block)
+            held.seek(0)
+            yield from _zip(held, label, deeper)
+    elif head[257:262] == b"ustar":
+        yield from _tar(raw, label, deeper, "r|")
+    else:
+        yield from _plain(raw, head, label, deeper)
 
 
 class _Capped(io.RawIOBase):
@@ -165,8 +220,11 @@ class _Capped(io.RawIOBase):
 
 def _zip(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
     with zipfile.ZipFile(raw) as archive:
+        locked = [m for m in archive.infolist() if m.flag_bits & 1]
+        if locked:
+            context.tell(Problem(label, t("collect.locked", n=len(locked), name=locked[0].filename)))
         for member in archive.infolist():
-            if member.is_dir():
+            if member.is_dir() or member.flag_bits & 1:
                 continue
             name = f"{label}!{member.filename}"
             try:
@@ -176,8 +234,8 @@ def _zip(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
                 context.tell(Problem(name, _reason(error)))
 
 
-def _tar(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
-    with tarfile.open(fileobj=raw, mode="r:*") as archive:
+def _tar(raw: IO[bytes], label: str, context: _Context, mode: Literal["r:*", "r|"] = "r:*") -> Iterator[RawBatch]:
+    with tarfile.open(fileobj=raw, mode=mode) as archive:
         for member in archive:
             inner = archive.extractfile(member) if member.isfile() else None
             if inner is not None:
@@ -203,11 +261,32 @@ def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
 
 
 def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
-    head = raw.read(_HEAD)
-    encoding, head = _bom(head)
+    encoding, head = _bom(raw.read(_HEAD))
     if encoding != "utf-8":
-        raw, head = io.BytesIO((head + raw.read()).decode(encoding, "replace").encode()), b""
+        raw, head = io.BufferedReader(_Recoded(raw, head, encoding)), b""
     yield from _lines(Cutter(raw, _long(label, context), head), label, context)
+
+
+class _Recoded(io.RawIOBase):
+    """Text of another encoding as UTF-8."""
+
+    def __init__(self, inner: IO[bytes], begun: bytes, encoding: str) -> None:
+        self._inner = inner
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._ready = self._decoder.decode(begun).encode("utf-8", "replace")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ready:
+            block = self._inner.read(_HEAD)
+            self._ready = self._decoder.decode(block, final=not block).encode("utf-8", "replace")
+            if not block:
+                break
+        part, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 def _long(label: str, context: _Context) -> Callable[[int, int], None]:

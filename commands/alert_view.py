@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from domain import spoken
+from domain import attack as known_attack
+from domain import spoken, titles
 from domain.alert import Alert, Entity
 from domain.alert_fold import to_json
 from domain.clock import LOCAL, show_local
@@ -35,7 +36,7 @@ def row(alert: Alert) -> tuple[object, ...]:
     flags = "".join(f" [{t(f'alerts.flag_{name}')}]" for name in ("retro", "exercise") if getattr(alert, name))
     status = t(f"alerts.verdict_{alert.verdict}") if alert.verdict else t(f"alerts.status_{alert.status}")
     return (
-        alert.id[:8], t(f"alerts.level_{alert.rule.level}"), alert.rule.title + flags, about, alert.count, show_local(alert.first),
+        alert.id[:8], t(f"alerts.level_{alert.rule.level}"), titles.full(alert.rule) + flags, about, alert.count, show_local(alert.first),
         show_local(alert.last), status, alert.incident,
     )  # fmt: skip
 
@@ -43,7 +44,8 @@ def row(alert: Alert) -> tuple[object, ...]:
 def detail_json(found: Detail) -> dict[str, Any]:
     """`soc alerts show --json`."""
     return {
-        **to_json(found.alert), "why_text": list(found.why), "records": list(found.records), "evidence_rows": found.evidence_rows,
+        **listed(found.alert), "does": _does(found.alert), "why_text": list(found.why), "records": list(found.records),
+        "evidence_rows": found.evidence_rows,
         "earlier": found.earlier, "rule_alerts": found.rule_alerts, "rule_verdicts": found.verdicts,
         "related_alerts": [a.id for a in found.related], "next": list(found.next),
         "playbooks": [{"id": b[0], "title": b[1], "matched": b[2]} for b in found.playbooks],
@@ -53,7 +55,7 @@ def detail_json(found: Detail) -> dict[str, Any]:
 def detail_text(found: Detail) -> Iterator[str]:
     """`soc alerts show` for people: what, why, the records, what is normal, what next."""
     alert = found.alert
-    yield one_line(f"{t(f'alerts.level_{alert.rule.level}')} · {alert.rule.title}")
+    yield one_line(f"{t(f'alerts.level_{alert.rule.level}')} · {titles.headline(alert.rule, alert.entities)}")
     yield from _facts(alert)
     yield from _section("why", found.why)
     yield from _section("normal", _normal(found))
@@ -72,8 +74,8 @@ def _facts(alert: Alert) -> Iterator[str]:
         "id": alert.id, "entities": ", ".join(map(spoken.entity, alert.entities)),
         "with": ", ".join(map(spoken.entity, alert.related)), "when": when, "count": alert.count,
         "detected": show_local(alert.opened_at), "state": state, "assignee": alert.assignee, "incident": alert.incident,
-        "joined": _joined(alert), "reason": alert.verdict_reason,
-        "rule": f"{alert.rule.id} ({alert.rule.version})", "tags": spoken.attack(alert.rule.tags),
+        "joined": _joined(alert), "merged": ", ".join(alert.merged), "duplicate_of": alert.duplicate_of, "reason": alert.verdict_reason,
+        "rule": _rule(alert), "tags": spoken.attack(alert.rule.tags), "does": _does(alert),
     }  # fmt: skip
     for name, value in facts.items():
         if value not in ("", 0):
@@ -81,6 +83,22 @@ def _facts(alert: Alert) -> Iterator[str]:
     for name in ("retro", "exercise"):
         if getattr(alert, name):
             yield f"  {t(f'alerts.is_{name}')}"
+
+
+def _rule(alert: Alert) -> str:
+    """The rule's own title, id and version."""
+    own = alert.rule.title if alert.rule.title != titles.title(alert.rule) else ""
+    return f"{own} · {alert.rule.id} ({alert.rule.version})" if own else f"{alert.rule.id} ({alert.rule.version})"
+
+
+def _does(alert: Alert) -> str:
+    """What the attacker does, by the technique that says most of the rule."""
+    return spoken.does(titles.main_technique(known_attack.name_of(tag) for tag in alert.rule.tags))
+
+
+def listed(alert: Alert) -> dict[str, Any]:
+    """`soc alerts list --json`: the alert, with its title and its reasons in words in the language of the reader."""
+    return {**to_json(alert), "title_local": titles.headline(alert.rule, alert.entities), "sentence": spoken.sentence(alert.reasons)}
 
 
 def _joined(alert: Alert) -> str:
@@ -120,4 +138,4 @@ def _record(event: dict[str, Any]) -> str:
 
 def _beside(alert: Alert) -> str:
     about = ", ".join(e.value for e in alert.entities)
-    return f"{alert.id[:8]} · {t(f'alerts.level_{alert.rule.level}')} · {alert.rule.title} · {about} · {show_local(alert.last)}"
+    return f"{alert.id[:8]} · {t(f'alerts.level_{alert.rule.level}')} · {titles.full(alert.rule)} · {about} · {show_local(alert.last)}"

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from commands.alert_view import HEADERS, SHORT, detail_json, detail_text, row, short_row
+from commands.alert_view import HEADERS, SHORT, detail_json, detail_text, listed, row, short_row
 from commands.common import OPTIONS, clock, emit, runtime, say, show
+from domain import titles
 from domain.alert import Alert, Entity
 from domain.alert_fold import to_json
 from domain.clock import iso_local, show_local
@@ -59,7 +60,7 @@ def list_(
     found = jobs.select(runtime().store.records, _filter(status, level, rule, entity, since, until, incident, assignee))
     shown = found[:limit] if limit else found
     if OPTIONS.json:
-        emit([to_json(a) for a in shown])
+        emit([listed(a) for a in shown])
     elif form == "json":
         _lines(shown)
     else:
@@ -118,7 +119,7 @@ def _done(changed: Sequence[Alert]) -> None:
         emit([to_json(a) for a in changed])
         return
     for alert in changed:
-        say(t("alerts.now", id=alert.id[:8], title=alert.rule.title, status=t(f"alerts.status_{alert.status}")))
+        say(t("alerts.now", id=alert.id[:8], title=titles.title(alert.rule), status=t(f"alerts.status_{alert.status}")))
 
 
 @app.command("silence", help=t("alerts.help_silence"))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from commands.common import OPTIONS, emit, runtime, say, show
+from domain import titles
 from domain.alert_fold import reason_json
 from domain.clock import iso_local, show_local
 from domain.errors import UsageError
@@ -49,7 +50,7 @@ def explain(id_: Annotated[str, typer.Argument(help=t("anomaly.arg_id"), metavar
             "rows": found.rows, "events": len(alert.events), "events_in_rows": found.held,
         })  # fmt: skip
         return
-    lines = [f"{alert.rule.title} ({alert.rule.id}, {alert.rule.version})", ""]
+    lines = [f"{titles.title(alert.rule)} ({alert.rule.id}, {alert.rule.version})", ""]
     for reason, text in found.reasons:
         lines += [
             text,

@@ -178,15 +178,19 @@ def track(items: Iterable[Any], text: str, total: float | None = None) -> Iterab
 
 
 @contextmanager
-def bar(text: str, total: float) -> Iterator[Callable[[float], None]]:
-    """A progress bar on stderr (only on a terminal and unless `-q`); gives a function that takes how much is done so far."""
+def bar(text: str, total: float, *, size: bool = False) -> Iterator[Callable[[float], None]]:
+    """A progress bar on stderr (only on a terminal and unless `-q`); gives a function that takes how much is done so far.
+
+    `size`: what is done is bytes; their rate is shown.
+    """
     if OPTIONS.quiet or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    columns = [*Progress.get_default_columns(), *([DownloadColumn(binary_units=True), TransferSpeedColumn()] if size else [])]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(text, total=total)
         yield lambda done: progress.update(task, completed=min(done, total))
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from commands.common import OPTIONS, emit, say
+from domain import titles
 from domain.clock import iso_local, show_local
 from domain.i18n import t
 from domain.text import one_line
@@ -52,7 +53,7 @@ def _lines(story: job.Story) -> Iterator[str]:
                 "demo.first",
                 at=show_local(attack.first.opened_at),
                 minutes=attack.minutes,
-                title=attack.first.rule.title,
+                title=titles.title(attack.first.rule),
                 id=attack.first.id,
             )
     if story.result is not None:

@@ -1,4 +1,4 @@
-"""`soc rules`: list, check, lint, test, verify, import."""
+"""`soc rules`: list, check, test, verify, explain, convert; the groups of other modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from commands import common, rules_lint
+from commands import common, rules_lint, rules_packs, rules_tune
 from domain.errors import UsageError
 from domain.i18n import t
 
@@ -31,11 +31,13 @@ def _headers() -> list[str]:
 
 
 _KEYS: Final = ("status", "level", "title", "id", "file", "reason")
+_MORE: Final = ("techniques", "next")
+"""Keys of JSON rows beside those of the table."""
 
 
 def _rows(states: Any, limit: int) -> list[list[str]]:
     picked = states[:limit] if limit else states
-    return [[s.status, s.level, s.title, s.id, s.file, s.reason] for s in picked]
+    return [[s.status, s.level, s.title, s.id, s.file, s.told()] for s in picked]
 
 
 @app.command("list")
@@ -49,16 +51,28 @@ def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
 
 
 @app.command()
-def check(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> None:
-    """LIVE, PARTIAL or BLIND against what the store holds, with what is missing."""
-    from jobs import coverage
-    from jobs import rules as job
+def check(
+    rules: _RULES = None,
+    by: Annotated[str, typer.Option("--by", help="rule, source (log sources) or technique (ATT&CK)")] = "rule",
+    form: _FORMAT = "table",
+    limit: _LIMIT = 50,
+) -> None:
+    """LIVE, PARTIAL or BLIND against what the store holds: what is missing, which ATT&CK techniques are lost, what to do."""
+    from commands import rules_check
+    from jobs import rule_check, rule_seen
 
+    rules_check.known(by)
     runtime = common.runtime()
-    states = job.check(_load(rules), runtime.store.events.coverage(), coverage.elsewhere(runtime))
+    states = rule_check.check(_load(rules), rule_seen.store(runtime.store.events), rule_seen.elsewhere(runtime))
     states.sort(key=lambda s: (s.status, s.title))
-    common.show(_headers(), _rows(states, limit), form, _KEYS)
+    if by != "rule":
+        rules_check.show(by, states, form, limit)
+    elif common.OPTIONS.json or form == "json":
+        common.emit([dict(zip((*_KEYS, *_MORE), rules_check.row(s), strict=True)) for s in (states[:limit] if limit else states)])
+    else:
+        common.show(_headers(), _rows(states, limit), form, _KEYS)
     _count(states)
+    rules_check.summary(states)
 
 
 def _count(states: Any) -> None:
@@ -67,13 +81,19 @@ def _count(states: Any) -> None:
 
 
 @app.command()
-def test(paths: Annotated[list[str] | None, typer.Argument(help="rule folders (default: shipped)")] = None) -> None:
+def test(
+    paths: Annotated[list[str] | None, typer.Argument(help="rule folders (default: shipped)")] = None,
+    least: Annotated[int, typer.Option("--min-tests", min=1, help="cases that each rule must have of both kinds: match and no_match")] = 1,
+) -> None:
     """Run the cases beside each rule (NAME.test.yml); exit 1 when one fails."""
     from jobs import rules as job
     from jobs import rulesets
 
     roots = [Path(p) for p in paths] if paths else [rulesets.SHIPPED]
-    results = list(job.test_cases(roots))
+    for root in roots:
+        if not root.exists():
+            raise UsageError(f"no such rule file or folder: {root}")
+    results = list(job.test_cases(roots, least))
     failed = [r for r in results if not r.ok]
     if common.OPTIONS.json:
         common.emit({"passed": len(results) - len(failed), "failed": len(failed), "failures": [vars(r) for r in failed]})
@@ -116,39 +136,30 @@ def _cases(path: Path) -> Iterator[dict[str, Any]]:
         raise UsageError(error.strerror or str(error), where=str(path)) from None
 
 
-@app.command("import")
-def import_(
-    pack: Annotated[str, typer.Argument(help="zip, tar (gz, xz, bz2) or folder of Sigma rules")],
-    name: Annotated[str, typer.Option(help="name of the pack (default: from the file name)")] = "",
-) -> None:
-    """Take over a rule pack, such as an unmodified public release; shows the difference."""
-    from jobs import rules as job
-
-    found = job.import_pack(common.runtime(), Path(pack), name)
-    if common.OPTIONS.json:
-        common.emit(vars(found))
-    common.say(t("rules.imported", **vars(found)))
-
-
 @app.command()
 def explain(
     rule: Annotated[str, typer.Argument(help="id or its beginning, words of the title, or a rule file")],
-    event: Annotated[str, typer.Argument(help="event id of the store, or a file with one event (flat JSON) or raw record")],
+    event: Annotated[
+        str,
+        typer.Argument(help="event id of the store; FILE (its first record), FILE:LINE (EVTX: record id), FILE#RECORD as soc hunt shows it"),
+    ],
     rules: _RULES = None,
     parser: Annotated[str, typer.Option(help="parser of a raw record")] = "auto",
+    whole: Annotated[bool, typer.Option("--whole", help="also conditions that do not matter for the answer")] = False,
 ) -> None:
-    """Why the rule fires on the event, or why not: each term, the value seen; exit 1 when it does not fire."""
+    """Why the rule fires on the event, or why not: each term, the value seen, what came closest; exit 1 when it does not fire.
+
+    Of a correlation: which of its rules the event feeds, its group, and what the window before it held.
+    """
     from jobs import rule_explain as job
 
     runtime = common.runtime()
-    found = job.find_rule(runtime, rule, rules or [])
-    terms = job.explain(found, job.find_event(runtime, event, parser))
+    found = job.explain(runtime, job.find_rule(runtime, rule, rules or []), job.find_event(runtime, event, parser))
     if common.OPTIONS.json:
-        common.emit(job.to_json(found, terms))
+        common.emit(job.to_json(found))
     else:
-        for line in [found.ref.title, *job.lines(terms)]:
-            sys.stdout.write(line + "\n")
-    raise typer.Exit(0 if all(term.holds for term in terms) else 1)
+        sys.stdout.writelines(f"{line}\n" for line in job.lines(found, whole=whole))
+    raise typer.Exit(0 if found.holds else 1)
 
 
 @app.command()
@@ -167,3 +178,5 @@ def convert(
 
 
 app.add_typer(rules_lint.app)
+app.add_typer(rules_packs.app)
+app.add_typer(rules_tune.app)

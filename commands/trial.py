@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands import common
+from domain import titles
 from domain.clock import iso_local, show_local
 from domain.errors import UsageError
 from domain.i18n import t
@@ -41,7 +42,7 @@ def trial(
             common.say(f"  {sample}")
     for problem in found.problems:
         common.say(problem)
-    rows = [[t(f"alerts.level_{a.rule.level}"), a.rule.title, ", ".join(e.value for e in a.entities), a.count] for a in found.alerts[:_TOP]]
+    rows = [[t(f"alerts.level_{a.rule.level}"), titles.full(a.rule), ", ".join(e.value for e in a.entities), a.count] for a in found.alerts[:_TOP]]
     if rows:
         common.show([t("hunt.level"), t("hunt.rule"), t("trial.entities"), t("hunt.hits")], rows)
     common.say(t("trial.summary", events=found.events, alerts=len(found.alerts), rules=found.rules, blind=found.blind))

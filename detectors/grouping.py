@@ -14,6 +14,7 @@ from typing import Final
 from detectors.alert_index import Case, links
 from detectors.draft import Draft
 from domain import incident as incidents
+from domain import titles
 from domain.alert import Alert, Entity
 from domain.severity import rank
 
@@ -163,7 +164,8 @@ def _worth(members: list[Alert], alert: Alert) -> str:
 
 def _title(alert: Alert) -> str:
     about = ", ".join(e.value for e in alert.entities[:2])
-    return f"{alert.rule.title}: {about}" if about else alert.rule.title
+    said = titles.title(alert.rule)
+    return f"{said}: {about}" if about else said
 
 
 def _why(edge: Edge) -> dict[str, str]:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from detectors.alert_index import Case
+from domain import titles
 from domain.alert import Alert, Entity
 from domain.severity import rank
 
@@ -33,7 +34,8 @@ ENOUGH: Final = 3
 """Verdicts needed before the share of false ones counts."""
 RETRO: Final = 3
 TACTICS: Final = frozenset({
-    "reconnaissance", "resource_development", "initial_access", "execution", "persistence", "privilege_escalation", "defense_evasion",
+    "reconnaissance", "resource_development", "initial_access", "execution", "persistence", "privilege_escalation", "stealth",
+    "defense_impairment", "defense_evasion",
     "credential_access", "discovery", "lateral_movement", "collection", "command_and_control", "exfiltration", "impact",
 })  # fmt: skip
 
@@ -129,7 +131,7 @@ def _item(kind: str, key: str, members: Sequence[Alert], history: History, now: 
         why.append(Point("retro", -RETRO))
     entities = dict.fromkeys(e for a in graded for e in a.entities)
     return Item(
-        kind, key, worst.rule.title, worst.rule.level, max(0, sum(p.points for p in why)), tuple(p for p in why if p.points),
+        kind, key, titles.full(worst.rule), worst.rule.level, max(0, sum(p.points for p in why)), tuple(p for p in why if p.points),
         tuple(graded), min(a.first for a in graded), max(a.last for a in graded), opened, tuple(entities),
         "taken" if taken else "new", next((a.assignee for a in taken if a.assignee), ""), any(a.exercise for a in graded),
     )  # fmt: skip
@@ -156,7 +158,7 @@ def _breadth(members: Sequence[Alert]) -> list[Point]:
 def _novelty(members: Sequence[Alert], history: History) -> list[Point]:
     rare = [a for a in members if history.rules[a.rule.id] == 1]
     if rare:
-        return [Point("rare_rule", RARE_RULE, {"rule": rare[0].rule.title})]
+        return [Point("rare_rule", RARE_RULE, {"rule": titles.title(rare[0].rule)})]
     if any(history.pairs[a.key] == 1 for a in members):
         return [Point("new_pair", NEW_PAIR)]
     return []

@@ -43,6 +43,8 @@ class RuleRef:
     tags: tuple[str, ...] = ()
     kind: str = "sigma"
     """sigma, correlation, anomaly."""
+    source: str = ""
+    """Kind of log it looks at, as the rule names it: `process_creation`, else the service or the product; "" = it does not say."""
 
 
 @dataclass(frozen=True)

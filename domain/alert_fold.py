@@ -111,8 +111,17 @@ def explanation(finding: Finding) -> dict[str, Any]:
 
 
 def rule_json(rule: RuleRef) -> dict[str, Any]:
-    """A rule reference as plain JSON."""
-    return {"id": rule.id, "title": rule.title, "level": rule.level, "version": rule.version, "tags": list(rule.tags), "kind": rule.kind}
+    """A rule reference as plain JSON; without a log source the key is left out."""
+    out = {"id": rule.id, "title": rule.title, "level": rule.level, "version": rule.version, "tags": list(rule.tags), "kind": rule.kind}
+    return {**out, "source": rule.source} if rule.source else out
+
+
+def rule_of(body: Mapping[str, Any]) -> RuleRef:
+    """The inverse; what older records lack is left empty."""
+    return RuleRef(
+        body["id"], body["title"], body["level"], body["version"], tuple(body.get("tags", ())), body.get("kind", "sigma"),
+        body.get("source", ""),
+    )  # fmt: skip
 
 
 def reason_json(reason: Reason) -> dict[str, Any]:
@@ -170,10 +179,8 @@ def _reasons(items: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:
 
 def _opened(state: dict[str, Any], record: Happened) -> None:
     body = record.body
-    rule = body["rule"]
     state.update(
-        id=body["id"],
-        rule=RuleRef(rule["id"], rule["title"], rule["level"], rule["version"], tuple(rule.get("tags", ())), rule.get("kind", "sigma")),
+        id=body["id"], rule=rule_of(body["rule"]),
         entities=_entities(body["entities"]), first=datetime.fromisoformat(body["first"]), last=datetime.fromisoformat(body["last"]),
         count=body["count"], events=tuple(body["events"]), opened_at=record.at, related=_entities(body.get("related", ())),
         retro=bool(body.get("retro")), exercise=bool(body.get("exercise")),

@@ -1,11 +1,15 @@
-"""How people read what rules write in code: fields, operators, kinds of entities, ATT&CK. In the language of the process. Pure."""
+"""How people read what rules write in code: fields, operators, kinds of entities, ATT&CK. In the language of the process. Pure.
+
+What rules and alerts are called: domain/titles.py.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
+from domain import attack as known_attack
 from domain import fields
 from domain.alert import Entity, Reason
 from domain.i18n import catalogue, lang, t
@@ -14,20 +18,33 @@ from domain.text import clean
 _VALUE: Final = 500
 _PATTERN: Final = 100
 """Characters of a value seen, and of what a rule compares it with."""
+_REASONS: Final = 4
+"""Reasons that a sentence names."""
 _TERM: Final = re.compile(r"([a-z_]+)(?:: (.*))?", re.DOTALL)
-_TECHNIQUE: Final = re.compile(r"t\d{4}(\.\d{3})?")
 _LIMIT: Final = re.compile(r"(gte|gt|lte|lt|eq|neq) ([\d.e+]+)")
 _SAME: Final = ("eq", "like")
 
 
 def reason(why: Reason) -> str:
-    """A reason as people read it: the sentence of the catalogue, else the field, the value seen and what it was compared with."""
+    """A reason as people read it: the sentence of the catalogue, else field, operator, what it was compared with, and the value seen."""
     if why.text:
         return t(why.text, "", **why.values)
     if f"reason_{why.field}" in catalogue("vi", "alerts"):
-        return t(f"alerts.reason_{why.field}", "", n=why.value, limit=_limits(why.expected))
-    seen = t("alerts.reason_seen", name=field(why.field), value=clean(why.value, _VALUE))
-    return seen + _compared(why)
+        return _counted(why) if "seconds" in why.values else t(f"alerts.reason_{why.field}", "", n=why.value, limit=_limits(why.expected))
+    value, rest = clean(why.value, _VALUE), _compared(why)
+    if rest.startswith(" ("):
+        return t("alerts.reason_seen", name=field(why.field), value=value) + rest
+    return t("alerts.reason_seen", name=field(why.field) + rest, value=value) if value else field(why.field) + rest
+
+
+def sentence(reasons: Sequence[Reason]) -> str:
+    """The reasons in one line without the values seen: `Dòng lệnh (process.command_line) chứa “sekurlsa”; …`."""
+    return "; ".join(dict.fromkeys(map(_short, reasons[:_REASONS])))
+
+
+def _short(why: Reason) -> str:
+    rest = "" if why.text or f"reason_{why.field}" in catalogue("vi", "alerts") else _compared(why)
+    return field(why.field) + rest if rest and not rest.startswith(" (") else reason(why)
 
 
 def _compared(why: Reason) -> str:
@@ -35,10 +52,42 @@ def _compared(why: Reason) -> str:
     found = _TERM.fullmatch(why.expected)
     if not found or f"op_{found[1]}" not in catalogue("vi", "alerts"):
         return f" ({why.expected})" if why.expected else ""
-    wanted = found[2] or ""
-    if found[1] in _SAME and wanted.casefold() == why.value.casefold():
+    if found[1] in _SAME and (found[2] or "").casefold() == why.value.casefold():
         return ""
-    return ", " + t(f"alerts.op_{found[1]}", wanted=clean(wanted, _PATTERN)).rstrip()
+    return " " + compared(found[1], found[2] or "")
+
+
+def compared(op: str, wanted: str) -> str:
+    """`chứa “sekurlsa”`, `từ 3 trở lên`."""
+    return t(f"alerts.op_{op}", wanted=clean(wanted, _PATTERN)).rstrip()
+
+
+def _counted(why: Reason) -> str:
+    """What a correlation counted: of what, in which group, within how long, against which limit."""
+    said: Mapping[str, Any] = why.values
+    names = [base(key, own) for key, own in said.get("of", ())]
+    of = t("alerts.counted_of", names=", ".join(clean(name, _PATTERN) for name in names[:_REASONS])) if names else ""
+    parts = [f"{field(name)} {clean(str(value), _PATTERN)}" for name, value in said.get("group", {}).items()]
+    group = t("alerts.counted_group", list=", ".join(parts)) if parts else ""
+    return t(
+        f"alerts.counted_{why.field}", "", n=why.value, of=of, group=group, span=span(float(said["seconds"])), limit=_limits(why.expected),
+        field=", ".join(map(field, said.get("fields", ()))), percent=said.get("percentile", ""),
+    )  # fmt: skip
+
+
+def base(key: str, own: str) -> str:
+    """What a rule that feeds correlations finds, by its id; `own`: its own title."""
+    return catalogue(lang(), "bases").get(key) or catalogue(lang(), "titles").get(key) or own
+
+
+def span(seconds: float) -> str:
+    """`5 phút`, `1 giờ 30 phút`."""
+    out, left = [], round(seconds)
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        if left >= size:
+            out.append(t(f"alerts.span_{name}", n=left // size))
+            left %= size
+    return " ".join(out) or t("alerts.span_second", n=0)
 
 
 def _limits(text: str) -> str:
@@ -71,17 +120,29 @@ def tactic(name: str) -> str:
 
 def is_technique(name: str) -> bool:
     """Whether a tag without `attack.`, in lower case, names a technique: t1110, t1110.001."""
-    return _TECHNIQUE.fullmatch(name) is not None
+    return known_attack.is_technique(name)
+
+
+def technique(name: str) -> str:
+    """`t1003.001` -> `Đánh cắp thông tin xác thực: bộ nhớ LSASS`; of one that nobody named the name of its parent, else the id."""
+    known = catalogue(lang(), "attack")
+    return known.get(name) or known.get(known_attack.parent(name)) or name.upper()
+
+
+def does(name: str) -> str:
+    """What the attacker does, in one plain sentence; "" for a technique that nobody described."""
+    known = catalogue(lang(), "attack_does")
+    return known.get(name) or known.get(known_attack.parent(name), "")
 
 
 def attack(tags: Iterable[str]) -> str:
-    """`xâm nhập ban đầu; T1190 khai thác ứng dụng công khai`: tactics first, then techniques; other tags as they are."""
+    """`xâm nhập ban đầu; T1190 Khai thác ứng dụng công khai`: tactics first, then techniques; other tags as they are."""
     names = [tag.removeprefix("attack.").lower() for tag in tags]
     known = catalogue(lang(), "attack")
-    techniques = [f"{n.upper()} {known.get(n, '')}".rstrip() for n in names if _TECHNIQUE.fullmatch(n)]
-    return "; ".join([*(tactic(n) for n in names if not _TECHNIQUE.fullmatch(n)), *techniques])
+    techniques = [f"{n.upper()} {known.get(n, '')}".rstrip() for n in names if is_technique(n)]
+    return "; ".join([*(tactic(n) for n in names if not is_technique(n)), *techniques])
 
 
 def hit(text: str) -> str:
-    """What a playbook matched: `attack.t1190` -> `T1190 khai thác ứng dụng công khai`; anything else as it is."""
+    """What a playbook matched: `attack.t1190` -> `T1190 Khai thác ứng dụng công khai`; anything else as it is."""
     return attack([text]) if text.startswith("attack.") else text

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain import alert as alerts
+from domain import titles
 from domain.alert import VERDICTS, Alert
 from domain.alert_fold import fold, fold_all, to_json
 from domain.errors import ConflictError, UsageError
@@ -72,7 +73,7 @@ class Filter:
 
     def _named(self, alert: Alert) -> bool:
         rule = self.rule.lower()
-        if rule and rule not in alert.rule.id.lower() and rule not in alert.rule.title.lower():
+        if rule and rule not in alert.rule.id.lower() and rule not in alert.rule.title.lower() and rule not in titles.title(alert.rule).lower():
             return False
         if self.incident == "none":
             return not alert.incident and self._about(alert)

@@ -81,6 +81,12 @@ class Config:
     spool_quota: int = 0
     """Bytes; 0 = 10 GiB or 20 % of the disk, whichever is less."""
     lang: str = "vi"
+    trusted_keys: tuple[Path, ...] = ()
+    """`[rules] trusted_keys`: public keys (PEM) of those who sign rule packs, beside content/keys/*.pem."""
+    windows_feeds: tuple[str, ...] = ("sysmon",)
+    """`[rules] windows`: what feeds rules of generic Windows categories: sysmon, security (4688 is process creation, 5156 a connection)."""
+    require_signature: bool = False
+    """`[rules]`: packs that no trusted key signed are refused."""
 
     @property
     def root(self) -> Path:
@@ -95,8 +101,10 @@ _SECTIONS: Final[dict[str, frozenset[str]]] = {
     "period": frozenset({"style"}),
     "spool": frozenset({"quota", "dir"}),
     "schedule": frozenset(SCHEDULE),
+    "rules": frozenset({"trusted_keys", "require_signature", "windows"}),
 }
 _TOP: Final = frozenset({*_SECTIONS, "source", "lang", "notify"})
+WINDOWS_FEEDS: Final = ("sysmon", "security")
 SECRETS: Final = ("password", "api_key")
 PEM: Final = ("ca", "client_cert", "client_key")
 """Paths of files, relative to the configuration file."""
@@ -191,6 +199,9 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
         schedule={**SCHEDULE, **{k: str(v) for k, v in tables["schedule"].items() if k in SCHEDULE}},
         spool_quota=_size(tables["spool"].get("quota", 0), problems),
         lang=str(data.get("lang", "vi")),
+        trusted_keys=tuple(path.parent / str(p) for p in _typed(tables["rules"], "trusted_keys", [], problems)),
+        windows_feeds=_feeds(tables["rules"], problems),
+        require_signature=_typed(tables["rules"], "require_signature", False, problems),
     )
 
 
@@ -201,6 +212,23 @@ def _table(data: Mapping[str, Any], name: str, problems: Problems) -> Mapping[st
         return {}
     problems.unknown(table, _SECTIONS[name], name)
     return table
+
+
+def _typed(rules: Mapping[str, Any], key: str, default: Any, problems: Problems) -> Any:
+    """A value of `[rules]`, of the type of its default."""
+    value = rules.get(key, default)
+    if isinstance(value, type(default)):
+        return value
+    problems.add(f"{key} is {'true or false' if isinstance(default, bool) else 'a list'}", "rules", key)
+    return default
+
+
+def _feeds(rules: Mapping[str, Any], problems: Problems) -> tuple[str, ...]:
+    """`[rules] windows`, in the order of WINDOWS_FEEDS."""
+    asked = _typed(rules, "windows", list(WINDOWS_FEEDS[:1]), problems)
+    if not asked or set(map(str, asked)) - set(WINDOWS_FEEDS):
+        problems.add(f"windows is a list of {', '.join(WINDOWS_FEEDS)}", "rules", "windows")
+    return tuple(feed for feed in WINDOWS_FEEDS if feed in asked)
 
 
 def _source(raw: Mapping[str, Any], index: int, problems: Problems) -> Source:

@@ -17,7 +17,7 @@ from cronsim import CronSim, CronSimError
 
 from collectors import PARSERS, SOURCES
 from collectors.profiles import PROFILES
-from domain.errors import ConfigError, UsageError
+from domain.errors import ConfigError, SocError, UsageError
 from domain.i18n import LANGS
 from domain.window import duration, moment
 from jobs.config import PEM, SECRETS, Config, Problems, Source
@@ -49,7 +49,21 @@ def check(config: Config) -> list[str]:
     for folder in config.content:
         if not folder.is_dir():
             problems.add(f"content folder is missing: {folder}; soc init makes one", "content", "paths")
+    for text in _keys(config):
+        problems.add(text, "rules", "trusted_keys")
     return problems.found
+
+
+def _keys(config: Config) -> Iterator[str]:
+    """Keys of rule packs that cannot be read."""
+    if config.trusted_keys:
+        from jobs.rule_packs_sign import public_key
+
+        for path in config.trusted_keys:
+            try:
+                public_key(path)
+            except SocError as error:
+                yield f"{path}: {error.what}"
 
 
 def _cron_fault(cron: str) -> str:

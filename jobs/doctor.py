@@ -15,12 +15,11 @@ from typing import Final, Literal
 
 from domain.clock import show_local
 from domain.errors import SocError
-from jobs import rulesets, schedule
+from jobs import rule_packs_state, rule_seen, rulesets, schedule
 from jobs.collect_status import Ledger, ledgers
 from jobs.config_check import check as config_faults
-from jobs.coverage import elsewhere
-from jobs.rules import BLIND, ERROR
-from jobs.rules import check as check_rules
+from jobs.rule_check import BLIND, ERROR
+from jobs.rule_check import check as check_rules
 from jobs.runtime import Runtime
 
 Level = Literal["ok", "note", "wrong"]
@@ -191,9 +190,12 @@ def _dead(patient: Patient) -> Iterator[Finding]:
 
 
 def _rules(patient: Patient) -> Iterator[Finding]:
-    """Loaded, broken, and which cannot see anything of what the store holds."""
+    """Loaded, broken, which cannot see anything of what the store holds; packs that are not as they should be."""
+    for one in rule_packs_state.troubles(patient.runtime, deep=True):
+        yield Finding("rules", "wrong", "rules_pack", {"problem": rule_packs_state.sentence(one)}, one.next)
     rules = rulesets.load(patient.runtime)
-    states = Counter(state.status for state in check_rules(rules, patient.runtime.store.events.coverage(), elsewhere(patient.runtime)))
+    seen, others = rule_seen.store(patient.runtime.store.events), rule_seen.elsewhere(patient.runtime)
+    states = Counter(state.status for state in check_rules(rules, seen, others))
     loaded = sum(states.values()) - states[ERROR]
     if broken := rules.broken:
         first = f"{broken[0].file}:{broken[0].line}: {broken[0].reason}"

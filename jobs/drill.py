@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from domain import titles
 from domain.alert import STREAM, Alert
 from domain.alert_fold import fold_all
 from domain.clock import LOCAL, FixedClock, iso_local
@@ -133,7 +134,7 @@ def report(result: answers.Result) -> dict[str, Any]:
         "found": [_step(step, seen) for step, seen in result.found],
         "missed": [_step(step, ()) for step in result.missed],
         "outside": [
-            {"alert": a.id, "rule": a.rule.id, "title": a.rule.title, "level": a.rule.level, "first": iso_local(a.first)}
+            {"alert": a.id, "rule": a.rule.id, "title": titles.full(a.rule), "level": a.rule.level, "first": iso_local(a.first)}
             for a in result.outside
         ],
     }
@@ -146,5 +147,5 @@ def _step(step: answers.KeyStep, seen: Sequence[Alert]) -> dict[str, Any]:
         first, taken = seen[0], min((a.acked_at for a in seen if a.acked_at), default=None)
         row |= {"detected": iso_local(first.opened_at), "seconds": round((first.opened_at - step.start).total_seconds(), 3)}
         row |= {"taken": iso_local(taken), "taken_seconds": round((taken - first.opened_at).total_seconds(), 3)} if taken else {}
-        row |= {"alert": first.id, "rule": first.rule.id, "title": first.rule.title, "alerts": [a.id for a in seen]}
+        row |= {"alert": first.id, "rule": first.rule.id, "title": titles.full(first.rule), "alerts": [a.id for a in seen]}
     return row

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.base import Collector
+from detectors.sigma import memory
 from domain.raw import Checkpoint
 from jobs import deliver
 from jobs.collect import collector, extra
@@ -91,6 +92,8 @@ def named(state: object) -> set[str]:
     if isinstance(state, str):
         return {state} if _ID.fullmatch(state) else set()
     if isinstance(state, Mapping):
+        if memory.packed(state):
+            return memory.events(state)
         return named(list(state.values())) | named(list(state))
     return set().union(*map(named, state)) if isinstance(state, (list, tuple)) else set()
 

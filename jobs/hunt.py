@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from collectors import whole
 from collectors.detect import Parsed, parse
-from detectors.sigma import correlate, second
+from detectors.sigma.correlate import Round
+from detectors.sigma.hits import Array, Gathered, Where
 from detectors.sigma.ruleset import RuleSet
+from detectors.sigma.second import Second
 from domain.errors import UsageError
+from domain.event import Rows
 from domain.event import row as event_row
 from domain.raw import RawBatch
+from domain.window import TimeWindow
+from jobs import hunt_logs, hunt_seen, hunt_told
 from jobs.hunt_batch import HuntBatch
+from jobs.hunt_found import FileEpisode, FileHit
 
 _ALWAYS: Final = frozenset({"event.kind"})
 _OF_HITS: Final = frozenset({"@timestamp", "host.name"})
@@ -33,73 +38,84 @@ _SMALL: Final = 16 << 20
 """Bytes of input below which one process does the work."""
 
 
-@dataclass(frozen=True)
-class FileHit:
-    """One rule on one record."""
-
-    rule: int
-    """Position in RuleSet.rules."""
-    source: str
-    record: int
-    at: datetime | None
-    host: str
-    raw: bytes
-    event: dict[str, object] | None = None
-    """Parsed fields, where the raw record is no JSON."""
-
-    def original(self) -> dict[str, Any]:
-        """Original names and values."""
-        if self.event is None:
-            found = orjson.loads(self.raw)
-            return found if isinstance(found, dict) else {"value": found}
-        return {**self.event, "event.original": self.raw.decode("utf-8", "replace")}
-
-
 @dataclass
 class Step:
     """What one batch brought."""
 
+    source: str = ""
     events: int = 0
     unparsed: int = 0
     hits: list[FileHit] = field(default_factory=list)
-    bases: list[tuple[int, correlate.Hit]] = field(default_factory=list)
-    """(correlation, hit) for the second pass."""
+    bases: list[Gathered] = field(default_factory=list)
+    """For the second pass."""
+    seen: hunt_logs.Seen = field(default_factory=hunt_logs.Seen)
+    """What the logs say of themselves."""
+    outside: int = 0
+    """Hits outside the period asked for."""
     seconds_parse: float = 0
     seconds_match: float = 0
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file."""
+
+    path: Path
+    label: str
+    size: int
+    """Bytes on disk."""
 
 
 @dataclass
 class Hunt:
     """The whole result, filled while hits stream out."""
 
+    window: TimeWindow | None = None
+    """Only hits of this period count (event time); those of records without a time always do."""
     events: int = 0
     unparsed: int = 0
     files: int = 0
     bytes_read: int = 0
     """Bytes of records handed to the matcher so far."""
+    bytes_done: float = 0
+    """The same as bytes on disk: what a record takes there is learnt from the files that are done."""
     seconds_read: float = 0
     seconds_match: float = 0
     problems: list[whole.Problem] = field(default_factory=list)
-    bases: dict[int, list[correlate.Hit]] = field(default_factory=dict)
+    bases: list[Gathered] = field(default_factory=list)
+    """For the second pass."""
+    records: hunt_logs.Records = field(default_factory=hunt_logs.Records)
+    """What the logs say of themselves."""
+    inputs: list[Input] = field(default_factory=list)
+    """The files that were opened so far."""
+    sources: Counter[str] = field(default_factory=Counter)
+    """File or archive member -> events."""
+    outside: int = 0
+    """Hits outside `window`."""
+    stopped: bool = False
+    """Set from outside: the hunt ends after the batch at hand."""
+    found: list[FileEpisode] = field(default_factory=list)
+    """Episodes, where something else than `episodes` finds them."""
 
 
 class Hunter:
     """One rule set over batches; lives in each worker process."""
 
-    def __init__(self, rules: RuleSet) -> None:
+    def __init__(self, rules: RuleSet, window: TimeWindow | None = None) -> None:
         self.rules = rules
-        self.correlations = second.readable(rules)
-        self.wanted = rules.fields | _ALWAYS | {f for c in self.correlations for r in c.rules for f in c.fields(r) if f}
-        self._users = second.users(rules, self.correlations)
+        self.window = window
+        self.second = Second(rules)
+        self.wanted = rules.fields | _ALWAYS | hunt_seen.FIELDS | self.second.fields
 
     def step(self, batch: RawBatch) -> Step:
         """Parse and match one batch."""
         start = time.perf_counter()
         groups = parse(batch, self.wanted - {"*"})
         parsed = time.perf_counter()
-        out = Step(seconds_parse=parsed - start)
+        out = Step(batch.source, seconds_parse=parsed - start)
         for group in groups:
             self._match(batch, group, out)
+        out.seen = hunt_seen.observe(batch, groups)
         out.hits.sort(key=lambda h: (h.record, self.rules.rules[h.rule].ref.id))
         out.seconds_match = time.perf_counter() - parsed
         return out
@@ -115,10 +131,14 @@ class Hunter:
             return
         hit = np.unique(np.concatenate([rows for _, rows in found]))
         full = events.whole(hit, None if group.parser == "plain" or not _is_json(batch, group) else _OF_HITS)
+        inside = None if self.window is None else hunt_seen.inside(full, self.window)
         for number, rows in found:
             places = np.searchsorted(hit, rows)
-            if number in self._users:
-                self._collect(number, batch, group, full, rows, places, out)
+            if inside is not None:
+                out.outside += int(np.count_nonzero(~inside[places]))
+                rows, places = rows[inside[places]], places[inside[places]]
+            if self.second.uses(number) and "@timestamp" in full.column_names:
+                out.bases.append(self.second.gather(number, events, *_standing(batch, group, full, rows, places)))
             if not self.rules.rules[number].quiet:
                 out.hits += [self._hit(number, batch, group, full, int(r), int(p)) for r, p in zip(rows, places, strict=True)]
 
@@ -130,24 +150,15 @@ class Hunter:
         event = None if raw[:1] == b"{" and group.parser != "plain" else event_row(full, place)
         return FileHit(number, batch.source, int(batch.positions[record]), at, host or "", raw, event)
 
-    def _collect(  # noqa: PLR0913, PLR0917
-        self, number: int, batch: RawBatch, group: Parsed, full: pa.Table,
-        rows: np.ndarray[Any, Any], places: np.ndarray[Any, Any], out: Step,
-    ) -> None:  # fmt: skip
-        events = HuntBatch(batch, group)
-        rule = self.rules.rules[number]
-        stamps = full["@timestamp"].take(pa.array(places)).to_pylist() if "@timestamp" in full.column_names else []
-        for index, name in self._users[number]:
-            correlation = self.correlations[index]
-            names = second.mapped_fields(correlation, name, rule.source)
-            *groups, values = [correlate.texts(events, f, rows) if f else [None] * len(rows) for f in names]
-            for place, row in enumerate(rows.tolist()):
-                key = [column[place] for column in groups]
-                if stamps and stamps[place] and all(k is not None for k in key):
-                    position = int(batch.positions[group.rows[row]])
-                    label = f"{batch.source}\0{position}"
-                    hit = correlate.Hit(stamps[place].timestamp(), position, name, tuple(map(str, key)), values[place], label)
-                    out.bases.append((index, hit))
+
+def _standing(batch: RawBatch, group: Parsed, full: pa.Table, rows: Rows, places: Array) -> tuple[Rows, Where]:
+    """Rows that have a time, and where they stand."""
+    stamps = full["@timestamp"].take(pa.array(places)).combine_chunks()
+    timed = np.flatnonzero(stamps.is_valid().to_numpy(zero_copy_only=False))
+    rows, size = rows[timed], len(timed)
+    at = stamps.take(pa.array(timed)).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    none = np.zeros(size, np.int32)
+    return rows, Where(at, [batch.source], none, batch.positions[group.rows[rows]], np.zeros(size, "V16"), none.astype(np.bool_))
 
 
 def _is_json(batch: RawBatch, group: Parsed) -> bool:
@@ -159,49 +170,67 @@ def hunt(
     paths: Sequence[str], rules: RuleSet, result: Hunt, parser: str = "auto", workers: int = 0, tick: Callable[[float], None] | None = None
 ) -> Iterator[FileHit]:  # fmt: skip
     """Hits of all files, in input order, while they are found; totals go to `result`. `tick` is told the bytes done."""
-    hunter = Hunter(rules)
+    hunter = Hunter(rules, result.window)
     batches = _batches([Path(p) for p in paths], result, parser)
     for step in _steps(hunter, batches, workers or _workers(paths)):
         result.events += step.events
         result.unparsed += step.unparsed
         result.seconds_read += step.seconds_parse
         result.seconds_match += step.seconds_match
-        for index, hit in step.bases:
-            result.bases.setdefault(index, []).append(hit)
+        result.records.add(step.seen)
+        result.sources[step.source] += step.events
+        result.bases += step.bases
         if tick is not None:
-            tick(result.bytes_read)
+            tick(result.bytes_done)
+        result.outside += step.outside
         yield from step.hits
+        if result.stopped:
+            return
 
 
-def episodes(rules: RuleSet, result: Hunt) -> Iterator[tuple[correlate.Correlation, correlate.Episode]]:
+def episodes(rules: RuleSet, result: Hunt) -> Iterator[FileEpisode]:
     """The second pass: one item per episode. Correlations see the firings of those that they name."""
-    found: list[tuple[correlate.Correlation, list[correlate.Episode]]] = []
-    for index, correlation in enumerate(second.readable(rules)):
-        passed = [h for child, its in found for h in correlate.passed_on(child, its, correlation)]
-        found.append((correlation, correlate.episodes(correlation, [*result.bases.get(index, ()), *passed])))
-    for correlation, its in found:
-        for episode in its:
-            yield correlation, episode
+    for _, done in Second(rules).plan.run(result.bases):
+        yield from _episodes(done)
+
+
+def _episodes(done: Round) -> Iterator[FileEpisode]:
+    for one in sorted(done.episodes(), key=lambda e: (e.start, e.group)):
+        order = one.rows[np.argsort(done.hits.at[one.rows], kind="stable")]
+        group = dict(zip(done.rule.group_by, one.group, strict=True))
+        yield FileEpisode(done.rule.ref, group, one.start, one.last, tuple(done.places(order)))
 
 
 def _batches(paths: Sequence[Path], result: Hunt, parser: str) -> Iterator[RawBatch]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
-        for file, label in whole.files(path):
+        for file, label in whole.files(path, result.problems.append):
             result.files += 1
-            arrival = int(file.stat().st_mtime * 1_000_000)
-            start = time.perf_counter()
+            size, arrival = _stat(file)
+            result.inputs.append(Input(file, label, size))
+            start, before, read = time.perf_counter(), result.bytes_done, result.bytes_read
             for batch in whole.batches(file, label, arrival, result.problems.append, parser):
                 result.seconds_read += time.perf_counter() - start
                 result.bytes_read += batch.records.nbytes
+                result.bytes_done = before + min(size, (result.bytes_read - read) * (before / read if read else 1))
                 yield batch
                 start = time.perf_counter()
+            result.bytes_done = before + size
+
+
+def _stat(file: Path) -> tuple[int, int]:
+    """Bytes, and microseconds of the last change; 0 for a file that is gone."""
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, int(found.st_mtime * 1_000_000)
 
 
 def size_of(paths: Sequence[str]) -> int:
     """Bytes of all files, as they lie on disk."""
-    return sum(f.stat().st_size for p in paths if Path(p).exists() for f, _ in whole.files(Path(p)))
+    return sum(_stat(f)[0] for p in paths if Path(p).exists() for f, _ in whole.files(Path(p)))
 
 
 def _workers(paths: Sequence[str]) -> int:
@@ -226,13 +255,18 @@ def _steps(hunter: Hunter, batches: Iterator[RawBatch], workers: int) -> Iterato
     _HUNTER = hunter
     pa.set_cpu_count(1)
     pending: deque[Future[Step]] = deque()
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-        for batch in batches:
-            pending.append(pool.submit(_work, batch))
-            if len(pending) > 2 * workers:
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            for batch in batches:
+                pending.append(pool.submit(_work, batch))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def stats(rules: RuleSet, result: Hunt, total: float, load: float) -> dict[str, Any]:
@@ -252,32 +286,5 @@ def stats(rules: RuleSet, result: Hunt, total: float, load: float) -> dict[str, 
             "error": [{"file": b.file, "line": b.line, "reason": b.reason} for b in rules.broken],
         },
         "problems": [{"source": p.source, "reason": p.reason} for p in result.problems],
+        **hunt_told.stats(result.records),
     }
-
-
-def hit_line(rules: RuleSet, hit: FileHit) -> dict[str, Any]:
-    """One line of the hits format."""
-    ref = rules.rules[hit.rule].ref
-    return {
-        "rule": {"id": ref.id, "title": ref.title, "level": ref.level, "tags": list(ref.tags)},
-        "source": hit.source,
-        "record": hit.record,
-        "@timestamp": _iso(hit.at),
-        "event": hit.original(),
-    }
-
-
-def episode_line(correlation: correlate.Correlation, episode: correlate.Episode) -> dict[str, Any]:
-    """One line of the hits format for a correlation."""
-    ref = correlation.ref
-    labels = [h.event.split("\0") for h in episode.events]
-    return {
-        "rule": {"id": ref.id, "title": ref.title, "level": ref.level, "tags": list(ref.tags)},
-        "events": [{"source": source, "record": int(record)} for source, record in labels],
-        "group": dict(zip(correlation.group_by, episode.group, strict=True)),
-        "window": [_iso(datetime.fromtimestamp(episode.start, UTC)), _iso(datetime.fromtimestamp(episode.last, UTC))],
-    }
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

@@ -1,29 +1,40 @@
-"""Where hits of a hunt go: JSON lines, a CSV timeline, a table by rule and host."""
+"""Where hits of a hunt go: JSON lines in the order of the input, a CSV timeline in the order of the events.
+
+The timeline can be imported into Timesketch: it reads `message`, `datetime`, `timestamp_desc` and `tag` (a JSON list), takes `datetime`
+for UTC when it computes its own time stamp, and drops rows whose `datetime` is written otherwise than the first one: so all are UTC with
+microseconds. Source: timesketch.org/guides/user/import-from-json-csv.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import orjson
 
-from detectors.sigma.correlate import Correlation, Episode
+from detectors.sigma.refs import spoken
 from detectors.sigma.ruleset import RuleSet
-from domain import severity
+from domain.alert import RuleRef
 from domain.clock import iso_local
 from domain.errors import UsageError
-from domain.text import csv_safe
-from jobs.hunt import FileHit, episode_line, hit_line
+from domain.i18n import t
+from domain.text import csv_safe, one_line
+from domain.window import micros
+from jobs import hunt_told
+from jobs.hunt_found import FileEpisode, FileHit, episode_line, hit_line, instant
+from jobs.hunt_logs import Records
+from jobs.hunt_shown import about
+from jobs.hunt_sort import Sorter
 
-_COLUMNS: Final = (
-    "datetime", "timestamp_desc", "message", "level", "rule_id", "tags", "host", "source", "record",
+COLUMNS: Final = (
+    "message", "datetime", "timestamp_desc", "timestamp", "tag", "time_local", "level", "rule_id", "rule_title", "host", "source", "record",
+    "details",
 )  # fmt: skip
-"""Timesketch needs datetime, timestamp_desc and message."""
+_CELL: Final = 2_000
+"""Characters of a cell."""
 
 
 class Sink(AbstractContextManager["Sink"]):
@@ -32,91 +43,116 @@ class Sink(AbstractContextManager["Sink"]):
     def hit(self, hit: FileHit) -> None:
         """One rule on one record."""
 
-    def episode(self, correlation: Correlation, episode: Episode) -> None:
+    def episode(self, episode: FileEpisode) -> None:
         """One episode of a correlation."""
+
+    def logs(self, records: Records) -> None:
+        """What the logs say of themselves, at the end."""
 
     def __exit__(self, *exc: object) -> None:
         """Write what is left and close."""
 
 
-def sink(out: str, rules: RuleSet) -> Sink:
-    """The sink for `--out F`."""
-    if not out:
-        return Sink()
-    if out.endswith(".csv"):
-        return _Csv(Path(out), rules)
-    if out.endswith((".jsonl", ".ndjson", ".json")):
-        return _Lines(Path(out), rules)
-    raise UsageError(f"--out {out}: .jsonl or .csv")
+class _All(Sink):
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+
+    def hit(self, hit: FileHit) -> None:
+        for sink in self._sinks:
+            sink.hit(hit)
+
+    def episode(self, episode: FileEpisode) -> None:
+        for sink in self._sinks:
+            sink.episode(episode)
+
+    def logs(self, records: Records) -> None:
+        for sink in self._sinks:
+            sink.logs(records)
+
+    def __exit__(self, *exc: object) -> None:
+        with ExitStack() as stack:
+            for sink in self._sinks:
+                stack.push(sink)
+
+
+def sink(outs: Iterable[str], rules: RuleSet) -> Sink:
+    """The sink for `--out F` (any number): the files are opened at once, so that a wrong name is told before the work."""
+    made: list[Sink] = []
+    for out in outs:
+        if out.lower().endswith(".csv"):
+            made.append(_Csv(create(out), rules))
+        elif out.lower().endswith((".jsonl", ".ndjson", ".json")):
+            made.append(_Lines(create(out), rules))
+        else:
+            raise UsageError(f"--out {out}: .jsonl or .csv", hint="--html FILE for the summary as a page")
+    return _All(made)
+
+
+def create(name: str) -> IO[bytes]:
+    """An output file, empty; UsageError when it cannot be made."""
+    try:
+        return Path(name).open("wb")
+    except OSError as error:
+        raise UsageError(f"cannot write: {error.strerror}", where=name) from None
 
 
 class _Lines(Sink):
-    def __init__(self, path: Path, rules: RuleSet) -> None:
-        self._rules = rules
-        self._file: IO[bytes] = path.open("wb")
+    def __init__(self, file: IO[bytes], rules: RuleSet) -> None:
+        self._refs = [rule.ref for rule in rules.rules]
+        self._file = file
 
     def hit(self, hit: FileHit) -> None:
-        self._file.write(orjson.dumps(hit_line(self._rules, hit), default=str) + b"\n")
+        self._file.write(orjson.dumps(hit_line(self._refs[hit.rule], hit), default=str) + b"\n")
 
-    def episode(self, correlation: Correlation, episode: Episode) -> None:
-        self._file.write(orjson.dumps(episode_line(correlation, episode)) + b"\n")
+    def episode(self, episode: FileEpisode) -> None:
+        self._file.write(orjson.dumps(episode_line(episode)) + b"\n")
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
 
 
 class _Csv(Sink):
-    """Rows in event-time order: they are held until the end."""
+    """Rows in event-time order, sorted in bounded memory."""
 
-    def __init__(self, path: Path, rules: RuleSet) -> None:
-        self._rules = rules
-        self._rows: list[tuple[float, list[str]]] = []
-        self._file: IO[str] = path.open("w", newline="", encoding="utf-8")
+    def __init__(self, file: IO[bytes], rules: RuleSet) -> None:
+        self._refs = [spoken(rule.ref) for rule in rules.rules]
+        self._titles = [rule.ref.title for rule in rules.rules]
+        self._rows = Sorter()
+        self._file = file
 
     def hit(self, hit: FileHit) -> None:
-        ref = self._rules.rules[hit.rule].ref
-        at = hit.at.timestamp() if hit.at else 0.0
-        cells = [_iso(at), "Event Logged", ref.title, ref.level, ref.id, " ".join(ref.tags), hit.host, hit.source, str(hit.record)]
-        self._rows.append((at, cells))
+        ref = self._refs[hit.rule]
+        at = micros(hit.at) if hit.at else None
+        where = (hit.host, hit.source, str(hit.record))
+        self._add(at, t("hunt.of_event"), (ref, self._titles[hit.rule], ref.title), where, about(hit))
 
-    def episode(self, correlation: Correlation, episode: Episode) -> None:
-        ref = correlation.ref
-        group = ", ".join(f"{k}={v}" for k, v in zip(correlation.group_by, episode.group, strict=True))
-        text = f"{ref.title} ({group}; {len(episode.events)} events)"
-        self._rows.append((episode.first, [_iso(episode.first), "Correlation", text, ref.level, ref.id, " ".join(ref.tags), "", "", ""]))
+    def episode(self, episode: FileEpisode) -> None:
+        group = ", ".join(f"{k}={v}" for k, v in episode.group.items())
+        ref = spoken(episode.ref)
+        text = t("hunt.episode", title=ref.title, n=len(episode.records), group=group)
+        details = t("hunt.episode_until", at=iso_local(instant(episode.last)))
+        first = episode.records[0] if episode.records else ("", "")
+        self._add(episode.start, t("hunt.of_episode"), (ref, episode.ref.title, text), ("", first[0], str(first[1])), details)
+
+    def logs(self, records: Records) -> None:
+        for told in hunt_told.rows(records):
+            ref = RuleRef("", "", "informational", "", ("thapcanh.log-gap",), "")
+            self._add(told.at, told.what, (ref, "", told.text), (told.host, told.source, told.record), told.details)
+
+    def _add(self, at: int | None, what: str, rule: tuple[RuleRef, str, str], where: tuple[str, str, str], details: str) -> None:
+        ref, title, message = rule
+        moment = instant(at) if at is not None else None
+        cells = [
+            message, moment.isoformat(timespec="microseconds") if moment else "", what, str(at) if at is not None else "",
+            orjson.dumps(list(ref.tags)).decode(), iso_local(moment) if moment else "", ref.level, ref.id, title, *where, details,
+        ]  # fmt: skip
+        self._rows.add(at, [csv_safe(one_line(cell, _CELL)) for cell in cells])
 
     def __exit__(self, *exc: object) -> None:
-        writer = csv.writer(self._file)
-        writer.writerow(_COLUMNS)
-        for _, cells in sorted(self._rows, key=lambda r: r[0]):
-            writer.writerow([csv_safe(c) for c in cells])
-        self._file.close()
+        import io
 
-
-def _iso(at: float) -> str:
-    return iso_local(datetime.fromtimestamp(at, UTC)) if at else ""
-
-
-class Table:
-    """Counts by level, rule and host, worst first."""
-
-    def __init__(self, rules: RuleSet) -> None:
-        self._rules = rules
-        self._counts: Counter[tuple[str, str, str]] = Counter()
-        self.total = 0
-
-    def hit(self, hit: FileHit) -> None:
-        """Count one hit."""
-        ref = self._rules.rules[hit.rule].ref
-        self._counts[ref.level, ref.title, hit.host] += 1
-        self.total += 1
-
-    def episode(self, correlation: Correlation, episode: Episode) -> None:
-        """Count one episode."""
-        self._counts[correlation.ref.level, correlation.ref.title, "/".join(episode.group)] += 1
-        self.total += 1
-
-    def rows(self) -> Sequence[Sequence[Any]]:
-        """(level, rule, host, hits)."""
-        order = sorted(self._counts.items(), key=lambda i: (-severity.rank(i[0][0]), -i[1], i[0]))
-        return [(level, title, host, count) for (level, title, host), count in order]
+        with self._file, io.TextIOWrapper(self._file, encoding="utf-8", newline="", errors="backslashreplace") as text:
+            writer = csv.writer(text)
+            writer.writerow(COLUMNS)
+            writer.writerows(self._rows)
+        self._rows.close()

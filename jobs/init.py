@@ -12,7 +12,7 @@ from domain.i18n import lang, t
 from jobs.config import FILE, SCHEDULE
 from jobs.registers import EXAMPLE
 
-KINDS: Final = ("rules", "filters", "playbooks", "registers", "templates")
+KINDS: Final = ("rules", "filters", "playbooks", "registers", "templates", "keys")
 REGISTERS: Final = ("organisation", "units", "assets", "lists")
 SHOWN: Final = 60
 """Lines of an example register that a new one quotes."""
@@ -77,6 +77,7 @@ def settings(sources: dict[str, str]) -> str:
     lines += [*_comment("init.syslog"), *_off(syslog), ""]
     lines += [*_comment("init.windows"), *_off('[[source]]\nid = "windows"\ntype = "evtx"\npath = "import/*.evtx"'), ""]
     lines += [*_comment("init.content"), "[content]", 'paths = ["content"]', ""]
+    lines += [*_comment("init.rules"), *_off("[rules]\nrequire_signature = true"), ""]
     lines += [*_comment("init.schedule"), "[schedule]", *(f'{name} = "{cron}"' for name, cron in SCHEDULE.items()), ""]
     lines += [*_comment("init.spool"), *_off('[spool]\nquota = "10GiB"'), ""]
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from pathlib import Path
 from collectors import PARSERS, detect, whole
 from collectors.whole import Problem
 from domain.clock import Clock
-from domain.errors import SourceError
+from domain.errors import UsageError
 from domain.event import plain_value
 from domain.raw import RawBatch
 
@@ -39,7 +39,7 @@ class Asked:
 
 
 def records(path: Path, asked: Asked, clock: Clock, tell: Callable[[Problem], None]) -> Iterator[Record]:
-    """Every record of a file or folder, in order. SourceError when there is no such file."""
+    """Every record of a file or folder, in order. UsageError when there is no such file."""
     for batch in _batches(path, asked, clock, tell):
         yield from _in_order(batch)
 
@@ -56,9 +56,9 @@ def owners(path: Path, asked: Asked, clock: Clock, tell: Callable[[Problem], Non
 
 def _batches(path: Path, asked: Asked, clock: Clock, tell: Callable[[Problem], None]) -> Iterator[RawBatch]:
     if not path.exists():
-        raise SourceError("no such file", where=str(path))
+        raise UsageError(f"no such file or folder: {path}")
     arrival = int(clock.now().timestamp() * 1_000_000)
-    for file, label in whole.files(path):
+    for file, label in whole.files(path, tell):
         for batch in whole.batches(file, label, arrival, tell, asked.parser):
             yield replace(batch, tz=asked.tz)
 

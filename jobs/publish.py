@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from domain import alert as alerts
-from domain import i18n, spoken
+from domain import i18n, spoken, titles
 from domain.alert import Alert
 from domain.alert_fold import fold_all
 from domain.errors import ConflictError, SocError, UsageError
@@ -186,7 +186,7 @@ def flat_alert(alert: Alert, registers: Registers, events: Sequence[Event]) -> d
     units, assets = _places(alert, registers, events)
     levels = [a.level for a in assets if a.level is not None]
     return {
-        "id": alert.id, "kind": alert.rule.kind, "rule.id": alert.rule.id, "rule.title": alert.rule.title,
+        "id": alert.id, "kind": alert.rule.kind, "rule.id": alert.rule.id, "rule.title": titles.full(alert.rule),
         "rule.level": alert.rule.level, "rule.rank": rank(alert.rule.level) + 1, "threat.tactic.name": tactics,
         "threat.technique.id": list(techniques), "threat.technique.name": list(techniques.values()), "first": alert.first,
         "last": alert.last, "opened": alert.opened_at, "closed": alert.closed_at, "count": alert.count, "status": alert.status,

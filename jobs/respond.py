@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from domain import alert_fold, duties
+from domain import alert_fold, duties, titles
 from domain import incident as inc
 from domain.alert import Alert, Entity
 from domain.clock import iso_local
@@ -132,7 +132,7 @@ def _opening(runtime: Runtime, wish: Wish, alerts: Sequence[Alert], now: datetim
     kind = wish.detected_by or (alerts[0].rule.kind if alerts else "user")
     flags = tuple(dict.fromkeys([*wish.flags, *(["external_notice"] if kind == "notice" else [])]))
     return Opening(
-        id=inc.incident_id(alerts[0].id if alerts else wish.title, t0), t0=t0, title=wish.title or alerts[0].rule.title,
+        id=inc.incident_id(alerts[0].id if alerts else wish.title, t0), t0=t0, title=wish.title or titles.title(alerts[0].rule),
         detected_by=kind, alerts=tuple(a.id for a in alerts), entities=entities,
         assets=tuple(dict.fromkeys([*wish.assets, *assets])), units=tuple(dict.fromkeys([*wish.units, *units])),
         category=wish.category, level=wish.level, flags=flags, split_from=wish.split_from,

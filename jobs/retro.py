@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.alert import Finding
-from domain.window import TimeWindow, moment
+from domain.window import TimeWindow
 from jobs import rulesets
-from store.base import NewRecord
+from store.base import Chunk, NewRecord
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -79,25 +78,30 @@ def work(runtime: Runtime, rules: RuleSet, run: Callable[[Detector, int], None])
 
 
 def subset(rules: RuleSet, ids: set[str]) -> RuleSet:
-    """These rules, with the base rules that their correlations need."""
-    kept = [o for o in rules.correlations if str(o.data.get("id") or o.data.get("name")) in ids]
-    bases = {str(n) for o in kept for n in o.data["correlation"].get("rules") or ()}
-    picked = [
-        replace(r, quiet=r.quiet or r.ref.id not in ids)
-        for r in rules.rules
-        if r.ref.id in ids or r.ref.id in bases or (r.name and r.name in bases)
-    ]
-    return type(rules)(picked, kept)
+    """These rules, with the rules and correlations that their correlations stand on."""
+    wanted, kept, size = set(ids), set[int](), -1
+    while size != len(kept):
+        size = len(kept)
+        for number, one in enumerate(rules.correlations):
+            if number not in kept and wanted & {str(one.data.get("id")), str(one.data.get("name"))}:
+                kept.add(number)
+                wanted |= {str(name) for name in one.data["correlation"].get("rules") or ()}
+    picked = [replace(r, quiet=r.quiet or r.ref.id not in ids) for r in rules.rules if r.ref.id in wanted or (r.name and r.name in wanted)]
+    return type(rules)(picked, [one for number, one in enumerate(rules.correlations) if number in kept])
 
 
-def hunt(runtime: Runtime, paths: Sequence[str], since: str, until: str) -> list[Finding]:
-    """`soc hunt --store`: the rules over the store's events of a period. No alerts are made: it is a question, not a scan."""
+def look(runtime: Runtime, rules: RuleSet, window: TimeWindow | None, seen: Callable[[int], None]) -> list[Finding]:
+    """`soc hunt --store`: the rules over the store's events of a period. No alerts are made: it is a question, not a scan.
+
+    `seen` is told how many events each piece has that was looked at.
+    """
     from detectors.sigma.detector import SigmaDetector
 
-    store, now = runtime.store, runtime.clock.now()
-    window = None
-    if since or until:
-        window = TimeWindow(moment(since, now) if since else datetime.min.replace(tzinfo=UTC), moment(until, now) if until else now)
-    detector = SigmaDetector(rulesets.load(runtime, paths), retro=True, hunt=True)
-    found = detector.scan(store.events.chunks(window), {}, now, store.events).findings
+    def told() -> Iterator[Chunk]:
+        for chunk in runtime.store.events.chunks(window):
+            seen(chunk.rows)
+            yield chunk
+
+    detector = SigmaDetector(rules, retro=True, hunt=True)
+    found = detector.scan(told(), {}, runtime.clock.now(), runtime.store.events).findings
     return [f for f in found if window is None or (f.first < window.end and f.last >= window.start)]

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from collectors.detect import parse
-from detectors.sigma import correlate, second
+from detectors.sigma.hits import Gathered, Where
 from detectors.sigma.ruleset import RuleSet
+from detectors.sigma.second import Second
 from domain.errors import ContentError
-from domain.event import TableBatch, row, table_of
+from domain.event import Rows, TableBatch, row, table_of
 from domain.raw import Checkpoint, RawBatch
 
 _ARRIVAL = 1_794_700_800_000_000
@@ -22,36 +23,26 @@ _ARRIVAL = 1_794_700_800_000_000
 def fires(rules: RuleSet, case: Sequence[Mapping[str, Any] | str], file: str) -> tuple[bool, str]:
     """Whether a rule or correlation of this file fires on the case's events, and the events as they were seen."""
     tables = [parsed(item) for item in case]
-    correlations = second.readable(rules)
-    users = second.users(rules, correlations)
-    bases: dict[int, list[correlate.Hit]] = {}
+    passes = Second(rules)
+    bases: list[Gathered] = []
     hit = False
     for order, table in enumerate(tables):
         batch = TableBatch(table)
         for key, rows in rules.matcher.run(batch):
             number = int(str(key))
             hit |= rules.rules[number].file == file
-            for index, name in users.get(number, ()):
-                bases.setdefault(index, []).extend(_base(rules, correlations[index], name, number, batch, rows, order))
-    found: list[tuple[correlate.Correlation, list[correlate.Episode]]] = []
-    for index, correlation in enumerate(correlations):
-        passed = [h for child, its in found for h in correlate.passed_on(child, its, correlation)]
-        found.append((correlation, correlate.episodes(correlation, [*bases.get(index, ()), *passed])))
-        hit |= correlation.file == file and bool(found[-1][1])
+            if passes.uses(number):
+                bases.append(passes.gather(number, batch, rows, _where(table, rows, order)))
+    for _, done in passes.plan.run(bases):
+        hit |= done.rule.file == file and bool(done.answer.holds.any())
     return hit, str([row(t, 0) for t in tables])
 
 
-def _base(  # noqa: PLR0913, PLR0917  one call in the middle of a long expression
-    rules: RuleSet, rule: correlate.Correlation, name: str, number: int, batch: TableBatch, rows: Any, order: int
-) -> list[correlate.Hit]:
-    names = second.mapped_fields(rule, name, rules.rules[number].source)
-    *groups, values = [correlate.texts(batch, f, rows) if f else [None] * len(rows) for f in names]
-    out = []
-    for place, at in enumerate(batch.table["@timestamp"].take(pa.array(rows)).to_pylist()):
-        key = [column[place] for column in groups]
-        if all(k is not None for k in key):
-            out.append(correlate.Hit(at.timestamp(), order, name, tuple(map(str, key)), values[place], str(order)))
-    return out
+def _where(table: pa.Table, rows: Rows, order: int) -> Where:
+    size = len(rows)
+    at = table["@timestamp"].take(pa.array(rows)).cast(pa.int64()).to_numpy()
+    places = np.full(size, order, np.int64)
+    return Where(at, [""], np.zeros(size, np.int32), places, np.zeros(size, "V16"), np.zeros(size, np.bool_))
 
 
 def parsed(item: Mapping[str, Any] | str) -> pa.Table:

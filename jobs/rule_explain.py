@@ -1,105 +1,105 @@
-"""`soc rules explain`: find the rule and the event, and draw the tree."""
+"""`soc rules explain`: the tree of a rule over an event, what is missing, and the conclusion in one line."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-import pyarrow as pa
-
-from domain.errors import UsageError
-from domain.event import table_of
+from detectors.sigma.tree import Term, tests
+from domain import titles
+from domain.clock import show_local
 from domain.i18n import t
-from jobs import rulesets
+from domain.text import one_line
+from jobs import rule_explain_words as words
+from jobs.rule_explain_find import Event, Found, facts, find_event, find_rule
 
 if TYPE_CHECKING:
-    from detectors.sigma.model import Rule
-    from detectors.sigma.tree import Term
+    from jobs.rule_explain_second import Counted
     from jobs.runtime import Runtime
 
-
-def find_rule(runtime: Runtime, name: str, roots: list[str]) -> Rule:
-    """By id or its unique prefix, by a file, or by words of the title. UsageError lists the candidates."""
-    if Path(name).is_file():
-        roots, name = [name], ""
-    rules = rulesets.load(runtime, roots)
-    folded = name.lower()
-    found = [r for r in rules.rules if r.ref.id.startswith(folded) or folded in r.ref.title.lower()]
-    exact = [r for r in found if r.ref.id == folded]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    blind = [b for b in rules.blind if name and (b.id.startswith(folded) or folded in b.title.lower())]
-    if not found and blind:
-        raise UsageError(f"{blind[0].title} is BLIND: {blind[0].reason}", where=blind[0].file)
-    if not found and rules.broken and not name:
-        raise UsageError(rules.broken[0].reason, where=f"{rules.broken[0].file}:{rules.broken[0].line}", hint="soc rules lint")
-    listed = "; ".join(f"{r.ref.id[:8]} {r.ref.title}" for r in found[:5])
-    raise UsageError(f"{len(found)} rules are called {name}" + (f": {listed}" if listed else ""), hint="soc rules list")
+__all__ = ["Explained", "converted", "explain", "find_event", "find_rule", "to_json"]
 
 
-def find_event(runtime: Runtime, text: str, parser: str) -> pa.Table:
-    """An event id (or prefix) of the store, or a file whose first line is a flat ECS event in JSON or a raw record for `parser`."""
-    path = Path(text)
-    if path.is_file():
-        line = path.read_text(encoding="utf-8", errors="replace").splitlines()[:1]
-        return _from_line(line[0] if line else "", parser)
-    from jobs.search import resolve
-
-    found = runtime.store.events.fetch([resolve(runtime.store.events, text)])
-    if not found.num_rows:
-        raise UsageError(f"no event {text}", hint="soc search QUERY --fields event.id")
-    return found
-
-
-def _from_line(line: str, parser: str) -> pa.Table:
-    if parser == "auto" and line.startswith("{"):
-        try:
-            event = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            event = None
-        if isinstance(event, dict) and any("." in key for key in event):
-            return table_of([event])
-    from jobs.rule_cases import parsed
-
-    return parsed({"raw": line, "parser": parser})
-
-
-def lines(terms: list[Term], depth: int = 0) -> list[str]:
-    """The tree as indented text, in the reader's language."""
-    out = []
-    for term in terms:
-        mark = t("rules.holds") if term.holds else t("rules.fails")
-        out.append("  " * depth + f"{mark} {_words(term)}")
-        out += lines(term.children, depth + 1)
-    return out
-
-
-def _words(term: Term) -> str:
-    if term.kind == "source" and not term.name:
-        return t("rules.tree_source")
-    if term.kind in ("and", "or", "not"):
-        return t(f"rules.tree_{term.kind}")
-    what = t("rules.tree_test", field=term.name, op=term.op, wanted=term.wanted)
-    if term.name == "*":
-        return what
-    return what + " · " + (t("rules.tree_missing") if term.missing else t("rules.tree_seen", seen=term.seen))
-
-
-def to_json(rule: Rule, terms: list[Term]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Explained:
     """The whole answer."""
-    return {
-        "rule": {"id": rule.ref.id, "title": rule.ref.title},
-        "holds": all(term.holds for term in terms),
-        "tree": [term.to_json() for term in terms],
-    }
+
+    found: Found
+    event: Event
+    holds: bool
+    """Whether the rule fires on the event; for a correlation: whether its condition holds at the event."""
+    conclusion: str
+    """One line in the language of the process."""
+    terms: list[Term] = field(default_factory=list)
+    bases: list[Explained] = field(default_factory=list)
+    """Of a correlation: the rules it looks at, over the event."""
+    counted: Counted | None = None
+    """Of a correlation: what its window held; None when the event feeds it not, or is not stored."""
 
 
-def explain(rule: Rule, event: pa.Table) -> list[Term]:
-    """Log source and condition as trees."""
+def explain(runtime: Runtime, found: Found, event: Event) -> Explained:
+    """Log source, condition and filters of a rule; of a correlation its base rules, its group and its window."""
+    if found.correlation is not None:
+        from jobs import rule_explain_second as second
+
+        return second.explain(runtime, found, event)
+    return rule(runtime, found, event)
+
+
+def rule(runtime: Runtime, found: Found, event: Event) -> Explained:
+    """A detection rule over an event."""
     from detectors.sigma import tree
 
-    return tree.explain(rule, event)
+    assert found.rule is not None  # noqa: S101  the caller looked
+    terms = tree.explain(found.rule, event.table, found.bare, found.rules.filters if found.bare is not found.rule.body else ())
+    if event.stored:
+        _count(runtime, event, terms)
+    return Explained(found, event, all(term.holds for term in terms), words.conclusion(terms), terms)
+
+
+def _count(runtime: Runtime, event: Event, terms: Sequence[Term]) -> None:
+    """Of fields that the event lacks: how many events of its data set hold them."""
+    lacking = [term for term in tests(terms) if term.missing]
+    dataset = event.table["event.dataset"][0].as_py() if "event.dataset" in event.table.column_names else None
+    if lacking and dataset is not None:
+        held = runtime.store.events.coverage().get(dataset, {})
+        for term in lacking:
+            term.known = int(held.get(term.name, 0))
+
+
+def lines(one: Explained, *, whole: bool = False) -> Iterator[str]:
+    """As text for people. `whole`: also what does not matter for the answer."""
+    yield titles.full(one.found.ref) + f" ({one.found.ref.id})"
+    yield one_line("  " + " · ".join(_fact(name, text) for name, text in facts(one.event.table)), 400)
+    yield ""
+    yield from words.lines(one.terms, whole=whole)
+    if one.found.correlation is not None:
+        from jobs import rule_explain_second as second
+
+        yield from second.lines(one, whole=whole)
+    yield ""
+    yield t("explain.so", text=one.conclusion)
+
+
+def _fact(name: str, text: str) -> str:
+    return show_local(datetime.fromisoformat(text)) if name == "@timestamp" else text
+
+
+def to_json(one: Explained) -> dict[str, Any]:
+    """The whole answer."""
+    ref = one.found.ref
+    out: dict[str, Any] = {
+        "rule": {"id": ref.id, "title": ref.title, "title_local": titles.full(ref)}, "event": dict(facts(one.event.table)),
+        "holds": one.holds, "conclusion": one.conclusion,
+    }  # fmt: skip
+    if one.found.correlation is None:
+        return {**out, "tree": [term.to_json() for term in one.terms], "missing": words.missing_json(one.terms)}
+    from jobs import rule_explain_second as second
+
+    return {**out, **second.to_json(one)}
 
 
 def converted(file: str, pipeline: str) -> list[str]:

@@ -1,115 +1,32 @@
-"""What `soc rules` does: list, check against the store, test cases, import packs."""
+"""What `soc rules` does: list, test cases, verify."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from domain.errors import UsageError
-from domain.query import Not, Test, fields_of, tests
-from jobs import rulesets
+from jobs import rule_check
+from jobs.rule_check import LIVE, State
 
 if TYPE_CHECKING:
-    from detectors.sigma.model import Rule
     from detectors.sigma.ruleset import RuleSet
     from detectors.sigma.verify import Outcome
-    from jobs.runtime import Runtime
 
-LIVE: Final = "LIVE"
-PARTIAL: Final = "PARTIAL"
-BLIND: Final = "BLIND"
-ERROR: Final = "ERROR"
-_RANK: Final = (LIVE, PARTIAL, BLIND, ERROR)
-Coverage: TypeAlias = "Mapping[str, Mapping[str, int]]"
-"""By data set and field: number of events that hold it (`EventStore.coverage`)."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True)
-class State:
-    """One rule and whether it can see."""
-
-    status: str
-    """LIVE, PARTIAL, BLIND, ERROR."""
-    id: str
-    title: str
-    level: str
-    file: str
-    reason: str = ""
-    tags: tuple[str, ...] = ()
 
 
 def listing(rules: RuleSet) -> list[State]:
     """All rules: those that run are LIVE as far as loading can tell."""
-    out = [State(LIVE, r.ref.id, r.ref.title, r.ref.level, r.file, tags=r.ref.tags) for r in rules.rules]
+    out = [State(LIVE, r.ref.id, r.ref.title, r.ref.level, r.file, r.ref.tags) for r in rules.rules]
     out += [
         State(LIVE, str(c.data.get("id", "")), str(c.data.get("title", "")), str(c.data.get("level", "")), c.file)
         for c in rules.correlations
     ]
-    out += [State(BLIND, b.id, b.title, "", b.file, b.reason) for b in rules.blind]
-    out += [State(ERROR, "", "", "", f"{b.file}:{b.line}", b.reason) for b in rules.broken]
-    return out
-
-
-def check(rules: RuleSet, coverage: Coverage, elsewhere: Mapping[str, Coverage] | None = None) -> list[State]:
-    """Each rule against the fields that the store's events really hold, and those of sources that are only read (`elsewhere`).
-
-    BLIND: no event of its log source, or a field that the rule cannot do without never occurs. PARTIAL: some field never occurs.
-    A rule is as good as where it sees best; the sources in which it sees less are named.
-    """
-    states = [_everywhere(rule, coverage, elsewhere or {}) for rule in rules.rules]
-    return states + [s for s in listing(rules) if s.status in (BLIND, ERROR)]
-
-
-def _everywhere(rule: Rule, coverage: Coverage, elsewhere: Mapping[str, Coverage]) -> State:
-    own = _checked(rule, coverage)
-    others = {source: _checked(rule, held) for source, held in elsewhere.items() if any(_feeds(rule, name, held[name]) for name in held)}
-    best = min([own, *others.values()], key=lambda state: _RANK.index(state.status))
-    worse = [f"{source}: {state.status}, {state.reason}" for source, state in others.items() if state.status != best.status]
-    return replace(best, reason="; ".join(filter(None, (best.reason, *worse))))
-
-
-def _checked(rule: Rule, coverage: Coverage) -> State:
-    made = (rule.ref.id, rule.ref.title, rule.ref.level, rule.file)
-    fed = [name for name in coverage if _feeds(rule, name, coverage[name])]
-    if not fed:
-        return State(BLIND, *made, f"no events of log source {rule.source}", rule.ref.tags)
-    held = {field for name in fed for field, count in coverage[name].items() if count and field}
-    missing = sorted(f for f in fields_of(rule.body) if f != "*" and f not in held)
-    if not missing:
-        return State(LIVE, *made, "", rule.ref.tags)
-    needed = [f for f in missing if f in _required(rule.body)]
-    return State(BLIND if needed else PARTIAL, *made, f"never seen: {', '.join(needed or missing)}", rule.ref.tags)
-
-
-def _feeds(rule: Rule, dataset: str, held: Mapping[str, int]) -> bool:
-    """Whether a data set can hold events of the rule's log source: by its name, and by the fields that the route reads."""
-    for test in tests(rule.route):
-        if test.field == "event.dataset" and test.op == "eq" and dataset not in test.values:
-            return False
-        if test.field and test.field != "event.dataset" and not held.get(test.field):
-            return False
-    return True
-
-
-def _required(expr: Any) -> set[str]:
-    """Fields without which the expression cannot hold."""
-    if isinstance(expr, Test):
-        absent = expr.op == "null" or (expr.op == "exists" and not expr.values[0])
-        return set() if absent or expr.field is None else {expr.field}
-    if isinstance(expr, Not):
-        return set()
-    parts = [_required(child) for child in expr.children]
-    if type(expr).__name__ == "And":
-        return set().union(*parts)
-    return set.intersection(*parts) if parts else set()
+    return out + rule_check.blind(rules) + rule_check.broken(rules)
 
 
 @dataclass(frozen=True)
@@ -124,25 +41,29 @@ class CaseResult:
     why: str = ""
 
 
-def test_cases(roots: Sequence[Path]) -> Iterator[CaseResult]:
-    """Run every NAME.test.yml below the roots against the rule beside it; a rule without cases is a failure."""
+def test_cases(roots: Sequence[Path], least: int = 1) -> Iterator[CaseResult]:
+    """Run every NAME.test.yml below the roots against the rule beside it; a rule with fewer cases than `least` of a kind is a failure."""
     from detectors.sigma.model import rule_files
 
     for root in roots:
         for path in rule_files([root]):
             cases = path.with_name(f"{path.stem}.test.yml")
             if cases.exists():
-                yield from _test_file(path, cases)
+                yield from _test_file(path, cases, least)
             else:
                 yield CaseResult(path.stem, str(path), "-", ok=False, why=f"no cases: {cases.name} is missing")
 
 
-def _test_file(rule: Path, cases: Path) -> Iterator[CaseResult]:
+def _test_file(rule: Path, cases: Path, least: int) -> Iterator[CaseResult]:
     from detectors.sigma.build import build
 
-    data = yaml.load(cases.read_text(encoding="utf-8"), Loader=_LOADER) or {}  # noqa: S506  safe loader
-    bases = [rule.parent / name for name in data.get("rules", ())]
-    rules = build([(str(p), p.read_bytes()) for p in [*bases, rule]])
+    try:
+        data = yaml.load(cases.read_text(encoding="utf-8"), Loader=_LOADER) or {}  # noqa: S506  safe loader
+        bases = [rule.parent / name for name in data.get("rules", ())]
+        rules = build([(str(p), p.read_bytes()) for p in [*bases, rule]])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
+        yield CaseResult(rule.stem, str(cases), "-", ok=False, why=f"the cases cannot be read: {' '.join(str(error).split())[:300]}")
+        return
     for problem in rules.broken:
         yield CaseResult(rule.stem, f"{problem.file}:{problem.line}", "-", ok=False, why=problem.reason)
     for blind in rules.blind:
@@ -150,8 +71,9 @@ def _test_file(rule: Path, cases: Path) -> Iterator[CaseResult]:
     if rules.broken or rules.blind:
         return
     for kind in ("match", "no_match"):
-        if not data.get(kind):
-            yield CaseResult(rule.stem, str(cases), kind, ok=False, why=f"at least one case under {kind} is needed")
+        held = len(data.get(kind) or ())
+        if held < least:
+            yield CaseResult(rule.stem, str(cases), kind, ok=False, why=f"{held} cases under {kind}; at least {least} needed")
         for number, case in enumerate(data.get(kind) or ()):
             yield _run_case(rules, rule, f"{kind}[{number}]", case, wanted=kind == "match")
 
@@ -169,66 +91,3 @@ def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:
     from detectors.sigma.verify import verify as run
 
     return run(cases, root)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What an import changes."""
-
-    name: str
-    added: int
-    changed: int
-    removed: int
-    files: int
-    loaded: int
-    blind: int
-    broken: int
-
-
-def import_pack(runtime: Runtime, pack: Path, name: str = "") -> Difference:
-    """Unpack a rule pack beside the store; all rules that can run run from the next scan on. A pack of the same name is replaced."""
-    from detectors.sigma.build import build
-
-    if not pack.exists():
-        raise UsageError(f"no such file or folder: {pack}")
-    files = rulesets.unpack(pack)
-    if not files:
-        raise UsageError("the pack holds no rule files", where=str(pack), hint="*.yml in a zip, tar or folder")
-    rules = build(files, rulesets.placeholders(runtime))
-    label = name or re.sub(r"[^\w-]+", "-", pack.name.split(".")[0]).strip("-").lower() or "pack"
-    target = runtime.state_dir / "rules" / label
-    old = _digests(target)
-    _write(target, files)
-    new = _digests(target)
-    return Difference(
-        label,
-        added=len(new.keys() - old.keys()),
-        changed=sum(1 for k in new.keys() & old.keys() if new[k] != old[k]),
-        removed=len(old.keys() - new.keys()),
-        files=len(files),
-        loaded=len(rules.rules) + len(rules.correlations),
-        blind=len(rules.blind),
-        broken=len(rules.broken),
-    )
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    if not folder.is_dir():
-        return {}
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.y*ml")}
-
-
-def _write(target: Path, files: Sequence[tuple[str, bytes]]) -> None:
-    """The new pack stands beside the old one until it is complete."""
-    fresh = target.with_name(f".{target.name}.new")
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-    for name, content in files:
-        path = fresh / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

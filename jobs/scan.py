@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ConflictError, StoreError, UsageError
 from domain.window import duration
-from jobs import foreign_scan, publish, retro, rule_filters
+from jobs import foreign_scan, publish, retro, rule_filters, rule_packs_state
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -87,6 +87,7 @@ def _sigma(runtime: Runtime, head: int, report: ScanReport, tick: Callable[[floa
 
     rules = rule_filters.load(runtime)
     report.notes += rule_filters.notes(rules, rule_filters.today(runtime))
+    report.notes += [f"{rule_packs_state.sentence(one)} → {one.next}" for one in rule_packs_state.troubles(runtime)]
     report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)
     start = runtime.store.coordination.cursor("sigma")
     retro.queue(runtime, rules, start)

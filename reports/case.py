@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from domain import i18n, severity
+from domain import i18n, severity, titles
 from domain.alert import STREAM as ALERTS
 from domain.alert import Alert
 from domain.alert_fold import fold_all
@@ -144,8 +144,8 @@ def joined(case: Case, field: str) -> str:
 def description(case: Case) -> str:
     """`At T0 the monitoring found ... on ..., from n addresses, n events from ... to ...; kind of incident: ...`."""
     incident = case.incident
-    titles = list(dict.fromkeys(one_line(a.rule.title, 120) for a in case.alerts))
-    what = "; ".join(titles[:_TOP]) + (f" {vi('and_more', n=len(titles) - _TOP)}" if len(titles) > _TOP else "")
+    named = list(dict.fromkeys(one_line(titles.title(a.rule, LANG), 120) for a in case.alerts))
+    what = "; ".join(named[:_TOP]) + (f" {vi('and_more', n=len(named) - _TOP)}" if len(named) > _TOP else "")
     where = system_names(case) or vi("case_where_unknown")
     parts = [vi("case_found", at=clock_text(incident.t0), what=what or incident.title, where=where)]
     if case.foreign:

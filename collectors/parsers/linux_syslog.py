@@ -1,6 +1,7 @@
-"""Linux system messages: any program that writes through syslog; netfilter packets of the kernel, cron.
+"""Linux system messages: any program that writes through syslog; netfilter packets of the kernel, cron, findings of ClamAV.
 
 https://man7.org/linux/man-pages/man5/rsyslog.conf.5.html  https://www.netfilter.org/documentation/HOWTO/packet-filtering-HOWTO-7.html
+https://docs.clamav.net/manual/Usage/Scanning.html
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from collectors.parsers.common import Event, Mask, categorise, integer, ip, tabl
 _PACKET: Final = re.compile(r"(?:\[ *[\d.]+\] ?)?(?P<prefix>.{0,64}?)\s?(?=IN=\S* (?:PHYSIN=\S* )?OUT=\S*)(?P<pairs>.*)", re.DOTALL)
 _PAIR: Final = re.compile(r"([A-Z0-9]+)=(\S*)")
 _CRON: Final = re.compile(r"\((?P<user>[^)]*)\) (?P<what>CMD|RELOAD|LIST|REPLACE|BEGIN EDIT|END EDIT) \((?P<command>.*)\)", re.DOTALL)
+_CLAMAV: Final = ("clamd", "clamscan", "clamdscan", "clamonacc", "clamav", "clamav-daemon")
+_FOUND: Final = re.compile(
+    r"(?:ScanOnAccess: )?(?:instream\([^)]*\): |(?P<path>/.*): )?(?P<name>\S+?)(?:\([0-9a-f]{32}:\d+\))? FOUND", re.DOTALL
+)
 _DENIED: Final = re.compile(r"drop|rej|deny|block|dpt", re.IGNORECASE)
 _KEPT: Final = ("LEN", "TOS", "TTL", "ID", "WINDOW", "TYPE", "CODE", "HOPLIMIT", "FLOWLBL")
 
@@ -47,6 +52,8 @@ def _event(message: str, program: str, host: str | None) -> Event:
         event |= _packet(message, host)
     elif program.lower() in ("cron", "crond", "crontab", "anacron"):
         event |= _cron(message)
+    elif program.lower() in _CLAMAV and message.endswith(" FOUND"):
+        event |= _malware(message)
     return event
 
 
@@ -88,6 +95,17 @@ def _cron(message: str) -> Event:
         event["process.command_line"] = found["command"].strip()
         return categorise(event, "process", "start")
     return categorise(event, "configuration", "change" if found["what"] != "LIST" else "access")
+
+
+def _malware(message: str) -> Event:
+    """`/var/www/html/m.php: Php.Webshell.Gen-1 FOUND`, `instream(192.0.2.1@5000): Eicar-Signature FOUND`."""
+    found = _FOUND.fullmatch(message[:4096])
+    if found is None:
+        return {}
+    event: Event = {"event.action": "malware-found", "rule.name": found["name"], "file.path": found["path"]}
+    if found["path"]:
+        event["file.name"] = found["path"].rpartition("/")[2]
+    return categorise(event, "malware", "info", "success")
 
 
 PARSER: Final = LinuxSyslog()

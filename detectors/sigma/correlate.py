@@ -1,321 +1,172 @@
-"""Correlations: a second pass over hits. Window [t - timespan, t], both ends in, in event-time order; fires while the condition holds.
+"""Correlations over hits: which windows hold, which episodes they make, and what correlations of correlations see of it.
 
-An event that lacks a group-by field belongs to no group. One episode = firings without a gap longer than the timespan.
+One episode = firings of one group without a gap longer than the timespan. A correlation that names another one sees its firings: the events
+at which its condition held, with its group-by names as fields.
 """
 
 from __future__ import annotations
 
-import operator
-import re
-from bisect import insort
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from detectors.sigma.refs import reference
-from domain.alert import RuleRef
-from domain.query import TRUE
-from match import Entry, Matcher
-from match.jsonbatch import JsonBatch
+from detectors.sigma.correlation import Correlation
+from detectors.sigma.hits import Array, Bools, Feed, Gathered, Hits, Ints, Table, enter
+from detectors.sigma.windows import Answer, answer, seen
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
-_OPS: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le, "eq": operator.eq, "neq": operator.ne,
-}  # fmt: skip
-TYPES: Final = (
-    "event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile", "value_median",
-)  # fmt: skip
-_KEYS: Final = {"type", "rules", "group-by", "timespan", "condition", "aliases", "generate"}
+_LEAST: Final = ("lt", "lte")
 
 
 @dataclass(frozen=True)
-class Correlation:
-    """A correlation rule."""
-
-    ref: RuleRef
-    type: str
-    rules: tuple[str, ...]
-    """Ids or names of the rules it looks at."""
-    group_by: tuple[str, ...]
-    seconds: float
-    conditions: tuple[tuple[str, float], ...]
-    value_field: str = ""
-    """The field that value_* types look at."""
-    percentile: float = 50
-    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Alias -> rule -> field."""
-    name: str = ""
-    file: str = ""
-    generate: bool = False
-    """The rules it names also give alerts of their own."""
-
-    def fields(self, rule: str) -> tuple[str, ...]:
-        """Names of the group-by fields in events of one rule, then of the value field."""
-        names = [self.aliases[g].get(rule, g) if g in self.aliases else g for g in self.group_by]
-        return (
-            *names,
-            self.aliases[self.value_field].get(rule, self.value_field) if self.value_field in self.aliases else self.value_field,
-        )
-
-
-@dataclass(frozen=True, order=True)
-class Hit:
-    """An event that matched a base rule, as a correlation sees it."""
-
-    at: float
-    """Seconds since the epoch."""
-    order: int
-    """Breaks ties: place in the input."""
-    rule: str = field(compare=False)
-    group: tuple[str, ...] = field(compare=False)
-    value: str | None = field(compare=False, default=None)
-    event: str = field(compare=False, default="")
-    """Event id, or anything that names the event to the caller."""
-    exercise: bool = field(compare=False, default=False)
-    """Exercise data never mixes with real data in one window."""
-    about: tuple[tuple[str, str], ...] = field(compare=False, default=())
-    """(kind, value) of what the event is about beside the group: told of the last rule of an ordered correlation."""
-
-
-@dataclass
 class Episode:
     """Firings of one group without a gap longer than the timespan."""
 
     group: tuple[str, ...]
-    start: float
-    """Event time of the first event in the window of the first firing."""
-    first: float
-    last: float
-    """Event times of the first and last firing."""
-    events: list[Hit]
-    exercise: bool = False
-    fired: list[Hit] = field(default_factory=list)
-    """The hits at which the condition held: what a correlation of correlations sees."""
+    exercise: bool
+    start: int
+    """Time of the first event in the window of the first firing, microseconds since the epoch."""
+    last: int
+    """Time of the last firing."""
+    rows: Array
+    """Hits in its windows, in order."""
+    peak: float
+    """The number that stands out most among its firings."""
 
 
-def read(data: Mapping[str, Any], file: str = "") -> Correlation:
-    """A correlation document; ValueError says what is wrong."""
-    spec = data["correlation"]
-    if not isinstance(spec, dict):
-        raise ValueError("correlation: a mapping is expected")
-    unknown = sorted(set(spec) - _KEYS)
-    if unknown:
-        raise ValueError(f"correlation: unknown key {unknown[0]}; allowed: {', '.join(sorted(_KEYS))}")
-    kind = spec.get("type")
-    if kind not in TYPES:
-        raise ValueError(f"correlation type {kind}: {' | '.join(TYPES)}")
-    rules = spec.get("rules")
-    names = (rules,) if isinstance(rules, str) else tuple(str(r) for r in rules or ())
-    if not names:
-        raise ValueError("correlation: rules are missing")
-    conditions, name, percentile = _conditions(kind, spec.get("condition"))
-    return Correlation(
-        reference(data, "correlation"), kind, names, tuple(str(g) for g in spec.get("group-by") or ()),
-        _seconds(str(spec.get("timespan", ""))), conditions, name, percentile, spec.get("aliases") or {}, str(data.get("name") or ""), file,
-        bool(spec.get("generate", False)),
+@dataclass
+class Round:
+    """One correlation over its hits."""
+
+    rule: Correlation
+    table: Table
+    hits: Hits
+    left: Ints
+    answer: Answer
+    covered: Bools
+    """Hits that stand in the window of a firing."""
+
+    def places(self, rows: Array) -> Iterator[tuple[str, int]]:
+        """(stream, position) of some hits."""
+        names = list(self.table.streams)
+        for stream, position in zip(self.hits.stream[rows].tolist(), self.hits.position[rows].tolist(), strict=True):
+            yield names[stream], position
+
+    def episodes(self, *, fresh: bool = False) -> Iterator[Episode]:
+        """By group, then by time; `fresh`: only those with a hit that was not told yet."""
+        fired = np.flatnonzero(self.answer.holds)
+        if not len(fired):
+            return
+        groups, at = self.hits.group[fired], self.hits.at[fired]
+        starts = np.flatnonzero(np.append(True, (groups[1:] != groups[:-1]) | (np.diff(at) > self.rule.span)))
+        firsts, lasts = fired[starts], fired[np.append(starts[1:], len(fired)) - 1]
+        begins = self.left[firsts]
+        if fresh:
+            news = np.append(0, np.cumsum(self.covered & ~self.hits.told))
+            keep = news[lasts + 1] > news[begins]
+            starts, firsts, lasts, begins = starts[keep], firsts[keep], lasts[keep], begins[keep]
+        names = list(self.table.groups)
+        for begin, last in zip(begins.tolist(), lasts.tolist(), strict=True):
+            rows = begin + np.flatnonzero(self.covered[begin : last + 1])
+            exercise, group = names[int(self.hits.group[last])]
+            peak = self._peak(begin, last)
+            yield Episode(group, exercise, int(self.hits.at[begin]), int(self.hits.at[last]), rows, peak)
+
+    def _peak(self, begin: int, last: int) -> float:
+        mine = self.answer.measure[begin : last + 1][self.answer.holds[begin : last + 1]]
+        return float(mine.min() if self.rule.conditions and all(op in _LEAST for op, _ in self.rule.conditions) else mine.max())
+
+
+def evaluate(rule: Correlation, table: Table) -> Round:
+    """The windows of all hits in a table."""
+    hits = table.sorted()
+    windows = seen(rule, hits, list(table.values))
+    found = answer(rule, windows)
+    edges = np.zeros(len(hits) + 1, np.int64)
+    fired = np.flatnonzero(found.holds)
+    np.add.at(edges, windows.left[fired], 1)
+    np.add.at(edges, fired + 1, -1)
+    return Round(rule, table, hits, windows.left, found, np.cumsum(edges[:-1]) > 0)
+
+
+@dataclass
+class Plan:
+    """Correlations, those that others name first, and what feeds them."""
+
+    correlations: Sequence[Correlation]
+    feeds: dict[str, list[tuple[int, Feed]]] = field(default_factory=dict)
+    """Id of a rule or correlation -> (number of a correlation, how its hits enter)."""
+    carried: list[tuple[str, ...]] = field(default_factory=list)
+    """For each correlation the fields of its events that the ones above it need."""
+
+    def run(
+        self, found: Iterable[Gathered], now: int = 0, known: Callable[[int], Table | None] = lambda _: None
+    ) -> Iterator[tuple[int, Round]]:  # fmt: skip
+        """Every correlation (by number) that these hits touch, those that others name first. `known`: what it remembers, asked for once."""
+        tables: dict[int, Table] = {}
+
+        def fill(feeds: Iterable[tuple[int, Feed]], one: Gathered) -> None:
+            for number, feed in feeds:
+                if number not in tables:
+                    tables[number] = known(number) or Table()
+                enter(tables[number], feed, one, now)
+
+        for one in found:
+            fill(self.feeds.get(one.rule, ()), one)
+        for number, rule in enumerate(self.correlations):
+            if number in tables:
+                done = evaluate(rule, tables.pop(number))
+                above = self.feeds.get(rule.ref.id, ())
+                if above:
+                    fill(above, firings(done, self.carried[number]))
+                yield number, done
+
+
+def plan(correlations: Sequence[Correlation], told: Sequence[str] = ()) -> Plan:
+    """How linked correlations, those that others name first, depend on each other. Fields of events keep their names (see `second`).
+
+    `told`: fields that ordered correlations carry along of the hits of their last rule.
+    """
+    number = {c.ref.id: n for n, c in enumerate(correlations)}
+    carried: list[dict[str, None]] = [dict.fromkeys(told if c.type == "temporal_ordered" else ()) for c in correlations]
+    for above in reversed(correlations):
+        for name in above.distinct:
+            if name in number:
+                child = correlations[number[name]]
+                asked = (*above.groups_of(name), *above.values_of(name), *carried[number[above.ref.id]])
+                carried[number[name]].update(dict.fromkeys(f for f in asked if f not in child.group_by))
+    out = Plan(correlations, {}, [tuple(c) for c in carried])
+    for place, rule in enumerate(correlations):
+        for bit, name in enumerate(rule.distinct):
+            needed = set(out.carried[place]) if name == rule.rules[-1] else _needed(rule, correlations, number, out.carried)
+            fields = tuple(f if f in needed else "" for f in out.carried[place])
+            feed = Feed(name, 1 << bit, rule.groups_of(name), rule.values_of(name), fields)
+            out.feeds.setdefault(name, []).append((place, feed))
+    return out
+
+
+def _needed(
+    rule: Correlation, correlations: Sequence[Correlation], number: Mapping[str, int], carried: Sequence[Sequence[str]]
+) -> set[str]:  # fmt: skip
+    """Fields of its events that the correlations above it need."""
+    above = [c for c in correlations if rule.ref.id in c.distinct]
+    return {f for c in above for f in (*c.groups_of(rule.ref.id), *c.values_of(rule.ref.id), *carried[number[c.ref.id]])}
+
+
+def firings(done: Round, carried: Sequence[str]) -> Gathered:
+    """The new firings of a correlation as what a rule found: the event, the group-by names as fields, and what was carried along."""
+    rows = np.flatnonzero(done.answer.holds & ~done.hits.fired)
+    hits = done.hits.take(rows)
+    groups, more = list(done.table.groups), list(done.table.carried)
+    columns: dict[str, tuple[Array, list[str]]] = {}
+    for place, name in enumerate(done.rule.group_by):
+        columns[name] = (hits.group, [values[place] for _, values in groups])
+    for place, name in enumerate(carried):
+        texts = [row[place] for row in more]
+        missing = np.array([t is None for t in [*texts, None]])
+        columns[name] = (np.where(missing[hits.carried], np.int32(-1), hits.carried), [t or "" for t in texts])
+    exercise = np.array([flag for flag, _ in groups] or [False])[hits.group]
+    return Gathered(
+        done.rule.ref.id, hits.at, list(done.table.streams), hits.stream, hits.position, hits.event, exercise, columns
     )  # fmt: skip
-
-
-def _conditions(kind: str, spec: Any) -> tuple[tuple[tuple[str, float], ...], str, float]:
-    if spec is None and kind.startswith("temporal"):
-        return (), "", 50
-    if not isinstance(spec, dict):
-        raise ValueError("correlation: condition is missing")
-    found = tuple((op, float(spec[op])) for op in _OPS if op in spec)
-    unknown = sorted(set(spec) - set(_OPS) - {"field", "percentile"})
-    if unknown:
-        raise ValueError(f"correlation condition: unknown key {unknown[0]}; allowed: {', '.join(_OPS)}, field, percentile")
-    name = str(spec.get("field", ""))
-    if kind.startswith("value_") and not name:
-        raise ValueError(f"correlation {kind}: condition.field is missing")
-    if not found and not kind.startswith("temporal"):
-        raise ValueError(f"correlation condition: one of {', '.join(_OPS)} is needed")
-    return found, name, float(spec.get("percentile", 50))
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+)([smhdwMy])", text)
-    if not found:
-        raise ValueError(f"correlation timespan {text or '(missing)'}: a number and one of s m h d w M y, such as 5m")
-    return float(int(found[1]) * _UNITS[found[2]])
-
-
-class Window:
-    """The events of one group within the timespan."""
-
-    def __init__(self, rule: Correlation) -> None:
-        self.rule = rule
-        self.hits: deque[Hit] = deque()
-        self._values: Counter[str] = Counter()
-        self._rules: Counter[str] = Counter()
-        self._needed = Counter(rule.rules)
-
-    def add(self, hit: Hit) -> bool:
-        """Whether the condition holds at this event."""
-        while self.hits and self.hits[0].at < hit.at - self.rule.seconds:
-            self._drop(self.hits.popleft())
-        self.hits.append(hit)
-        self._rules[hit.rule] += 1
-        if hit.value is not None:
-            self._values[hit.value] += 1
-        return self._holds()
-
-    def _drop(self, hit: Hit) -> None:
-        for counter, key in ((self._rules, hit.rule), (self._values, hit.value)):
-            if key is not None:
-                counter[key] -= 1
-                if not counter[key]:
-                    del counter[key]
-
-    def _holds(self) -> bool:
-        kind = self.rule.type
-        if kind == "temporal":
-            return all(self._rules[r] for r in self.rule.rules) if not self.rule.conditions else self._test(len(self._rules))
-        if kind == "temporal_ordered":
-            return self._ordered()
-        if kind == "event_count":
-            return self._test(len(self.hits))
-        if kind == "value_count":
-            return self._test(len(self._values))
-        numbers = [n for n in (_number(h.value) for h in self.hits) if n is not None]
-        return bool(numbers) and self._test(_aggregate(kind, numbers, self.rule.percentile))
-
-    def _ordered(self) -> bool:
-        if any(self._rules[r] < n for r, n in self._needed.items()):
-            return False
-        place = 0
-        for hit in self.hits:
-            if hit.rule == self.rule.rules[place]:
-                place += 1
-                if place == len(self.rule.rules):
-                    return True
-        return False
-
-    def _test(self, value: float) -> bool:
-        return all(_OPS[op](value, limit) for op, limit in self.rule.conditions)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
-
-
-def _aggregate(kind: str, numbers: Sequence[float], percentile: float) -> float:
-    if kind == "value_sum":
-        return sum(numbers)
-    if kind == "value_avg":
-        return sum(numbers) / len(numbers)
-    return float(np.percentile(numbers, 50 if kind == "value_median" else percentile))
-
-
-def episodes(rule: Correlation, hits: Iterable[Hit]) -> list[Episode]:
-    """Episodes of one correlation over hits in any order."""
-    windows: dict[tuple[tuple[str, ...], bool], Window] = {}
-    open_: dict[tuple[tuple[str, ...], bool], Episode] = {}
-    out: list[Episode] = []
-    for hit in sorted(hits):
-        key = (hit.group, hit.exercise)
-        window = windows.setdefault(key, Window(rule))
-        if not window.add(hit):
-            continue
-        episode = open_.get(key)
-        if episode is None or hit.at - episode.last > rule.seconds:
-            episode = Episode(hit.group, window.hits[0].at, hit.at, hit.at, list(window.hits), hit.exercise)
-            open_[key] = episode
-            out.append(episode)
-        else:
-            newer = takewhile(episode.events[-1].__lt__, reversed(window.hits))
-            episode.events += reversed(list(newer))
-            episode.last = hit.at
-        episode.fired.append(hit)
-    return out
-
-
-def passed_on(child: Correlation, found: Sequence[Episode], parent: Correlation) -> list[Hit]:
-    """The firings of one correlation as hits of another that names it: grouped by the parent's fields, which the child must have."""
-    out = []
-    for name in {child.ref.id, child.name} & set(parent.rules):
-        *groups, _ = parent.fields(name)
-        if set(groups) <= set(child.group_by):
-            places = [child.group_by.index(g) for g in groups]
-            for episode in found:
-                group = tuple(episode.group[i] for i in places)
-                out += [Hit(h.at, h.order, name, group, None, h.event, h.exercise) for h in episode.fired]
-    return out
-
-
-def firings(rules: Sequence[Any], documents: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Raw firings over raw events (`rules verify`): for each event the ids of the correlations whose condition holds then."""
-    correlations = [read(document) for document in documents]
-    batch = JsonBatch(events)
-    times = [_time(event["time"]) for event in events]
-    found: dict[str, list[int]] = {}
-    for key, rows in Matcher([Entry(number, TRUE, rule.expr or TRUE) for number, rule in enumerate(rules)]).run(batch):
-        rule = rules[int(str(key))]
-        for name in {rule.ref.id, rule.name} - {""}:
-            found[name] = rows.tolist()
-    out: list[list[str]] = [[] for _ in events]
-    for correlation in ordered_by_use(correlations):
-        hits = [h for name in dict.fromkeys(correlation.rules) for h in _hits(correlation, name, found.get(name, ()), batch, times)]
-        windows: dict[tuple[str, ...], Window] = {}
-        fired: list[int] = []
-        for hit in sorted(hits):
-            if windows.setdefault(hit.group, Window(correlation)).add(hit):
-                insort(fired, hit.order)
-        for row in dict.fromkeys(fired):
-            out[row].append(correlation.ref.id)
-        for name in {correlation.ref.id, correlation.name} - {""}:
-            found[name] = list(dict.fromkeys(fired))
-    return out
-
-
-def ordered_by_use(correlations: Sequence[Correlation]) -> list[Correlation]:
-    """Those that others refer to first. ValueError for a circle."""
-    names = {n: c for c in correlations for n in (c.ref.id, c.name) if n}
-    done: dict[str, Correlation] = {}
-
-    def visit(correlation: Correlation, path: tuple[str, ...]) -> None:
-        if correlation.ref.id in path:
-            raise ValueError(f"correlations refer to each other in a circle: {' -> '.join(path)}")
-        for name in correlation.rules:
-            if name in names:
-                visit(names[name], (*path, correlation.ref.id))
-        done.setdefault(correlation.ref.id, correlation)
-
-    for correlation in correlations:
-        visit(correlation, ())
-    return list(done.values())
-
-
-def _hits(rule: Correlation, name: str, rows: Sequence[int], batch: JsonBatch, times: Sequence[float]) -> Iterable[Hit]:
-    picked = np.array(list(rows), np.int32)
-    *groups, values = [texts(batch, f, picked) if f else [None] * len(picked) for f in rule.fields(name)]
-    for place, row in enumerate(rows):
-        group = [column[place] for column in groups]
-        if all(g is not None for g in group):
-            yield Hit(times[row], row, name, tuple(str(g) for g in group), values[place], str(row))
-
-
-def texts(batch: Any, name: str, rows: np.ndarray[Any, Any]) -> list[str | None]:
-    """A field of some rows as text; None where it is missing."""
-    import pyarrow as pa
-
-    column = batch.column(name, rows)
-    if column is None:
-        return [None] * len(rows)
-    values = [v if isinstance(v, str) else str(v) for v in column.values.cast(pa.string()).to_pylist()]
-    return [values[c] if c >= 0 and c != column.null else None for c in column.codes.tolist()]
-
-
-def _time(value: object) -> float:
-    if isinstance(value, (int, float)):
-        return float(value)
-    at = datetime.fromisoformat(str(value))
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

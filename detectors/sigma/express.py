@@ -1,14 +1,12 @@
-"""A parsed Sigma condition (pySigma's tree) as an Expr over the rule's own field names."""
+"""A parsed Sigma selection (pySigma's objects) as an Expr over the rule's own field names."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from sigma.conditions import ConditionAND, ConditionFieldEqualsValueExpression, ConditionNOT, ConditionOR, ConditionValueExpression
+from sigma.conditions import ConditionAND
+from sigma.rule import SigmaDetection, SigmaDetectionItem
 from sigma.types import (
     CompareOperators,
     Placeholder,
@@ -27,7 +25,9 @@ from sigma.types import (
     SpecialChars,
 )
 
+from detectors.sigma.regex import checked, re2
 from domain.query import FALSE, Expr, Not, Op, Or, Test, Value, all_of, any_of, glob_escape
+from match.ops import like_regex, text_of
 
 
 class Unfilled(Exception):
@@ -38,23 +38,29 @@ class Unsupported(Exception):
     """Something in the rule is not understood: an error of that rule."""
 
 
+class CasedReference(SigmaFieldReference):
+    """Another field, compared with its case."""
+
+
 _COMPARE: Final = {CompareOperators.LT: "lt", CompareOperators.LTE: "lte", CompareOperators.GT: "gt", CompareOperators.GTE: "gte"}
-_MAX_LIKE: Final = 4096
+_LONG: Final = 1 << 63
+_LONG_LIKE: Final = 1000
+"""Characters from which a pattern with wildcards may be too large for RE2."""
 
 
-def express(node: Any) -> Expr:
-    """The Expr of a condition tree. Unfilled, Unsupported."""
-    if isinstance(node, ConditionNOT):
-        return Not(express(node.args[0]))
-    if isinstance(node, ConditionAND):
-        return all_of(*(express(arg) for arg in node.args))
-    if isinstance(node, ConditionOR):
-        return merged(express(arg) for arg in node.args)
-    if isinstance(node, ConditionFieldEqualsValueExpression):
-        return value(node.field, node.value)
-    if isinstance(node, ConditionValueExpression):
-        return value(None, node.value)
-    raise Unsupported(f"condition element {type(node).__name__}")
+def express(detection: SigmaDetection) -> Expr:
+    """The Expr of a selection: a map is joined by and, a list by or. Unfilled, Unsupported."""
+    parts = [express(item) if isinstance(item, SigmaDetection) else _item(item) for item in detection.detection_items]
+    return all_of(*parts) if detection.item_linking is ConditionAND else merged(parts)
+
+
+def _item(item: SigmaDetectionItem) -> Expr:
+    """One `Field|modifier: value`."""
+    if not item.value:
+        raise Unsupported(f"{item.field or 'keywords'}: no value")
+    parts = [value(item.field, one) for one in item.value]
+    joined = all_of(*parts) if item.value_linking is ConditionAND else merged(parts)
+    return Not(joined) if item.negated else joined
 
 
 def merged(children: Iterable[Expr]) -> Expr:
@@ -91,25 +97,31 @@ def value(field: str | None, item: object) -> Expr:
 
 def _simple(field: str | None, item: object) -> Expr:
     if isinstance(item, SigmaTimestampPart):
-        return Test(field, item.timestamp_part.name.lower(), (_number(item),))  # type: ignore[arg-type]
+        return Test(field, item.timestamp_part.name.lower(), (int(item.number),))  # type: ignore[arg-type]
     if isinstance(item, SigmaBool):
-        return Test(field, "eq", (bool(item.boolean),))
+        return Test(field, "eq" if field else "contains", (text_of(item.boolean),))
     if isinstance(item, SigmaNumber):
-        return Test(field, "eq" if field else "contains", (_number(item) if field else str(item.number),))
+        return Test(field, "eq", (_number(item),)) if field else Test(None, "contains", (text_of(item.number),))
+    if isinstance(item, SigmaCIDRExpression):
+        return Test(field, "cidr", (item.cidr,))
+    if field is None:
+        raise Unsupported("null means nothing without a field" if isinstance(item, SigmaNull) else f"{type(item).__name__} needs a field")
     if isinstance(item, SigmaNull):
         return Test(field, "null")
     if isinstance(item, SigmaExists):
         return Test(field, "exists", (bool(item.exists),))
-    if isinstance(item, SigmaCIDRExpression):
-        return Test(field, "cidr", (item.cidr,))
     if isinstance(item, SigmaFieldReference):
-        return Test(field, _reference(item), (item.field,))
+        return Test(field, _reference(item), (item.field,), isinstance(item, CasedReference))
     raise Unsupported(f"value type {type(item).__name__}")
 
 
-def _number(item: SigmaNumber) -> int | float:
+def _number(item: SigmaNumber) -> int | float | str:
+    """A number that JSON can hold; a longer one is its text, which compares the same."""
     number = item.number
-    return int(number) if float(number).is_integer() else float(number)
+    whole = int(number) if isinstance(number, int) or number.is_integer() else None
+    if whole is None:
+        return number
+    return whole if -_LONG <= whole < _LONG else str(whole)
 
 
 def _reference(item: SigmaFieldReference) -> Op:
@@ -121,34 +133,15 @@ def _reference(item: SigmaFieldReference) -> Op:
 
 
 def _compare(field: str | None, item: SigmaCompareExpression) -> Expr:
-    if item.op is CompareOperators.NEQ:
-        return Not(Test(field, "eq", (_number(item.number),)))
     return Test(field, _COMPARE[item.op], (_number(item.number),))  # type: ignore[arg-type]
 
 
 def _regex(item: SigmaRegularExpression) -> str:
     flags = "".join(sorted(item.sigma_to_re_flag[f] for f in item.flags))
-    pattern = (f"(?{flags})" if flags else "") + _perl_space(str(item.regexp.original))
     try:
-        pc.match_substring_regex(pa.array([""], pa.string()), pattern)
-    except pa.ArrowInvalid as error:
-        raise Unsupported(f"regular expression is not one of RE2 (no look-around, no back-references): {error}") from None
-    return pattern
-
-
-def _perl_space(pattern: str) -> str:
-    r"""`\s` as rule writers know it holds the vertical tab; RE2's does not."""
-    out: list[str] = []
-    in_class = False
-    for piece in re.findall(r"\\.|\[\^?\]?|[^\\\[\]]+|.", pattern, re.DOTALL):
-        if piece == "\\s":
-            out.append(r"\s\x0b" if in_class else r"[\s\x0b]")
-        elif piece == "\\S" and not in_class:
-            out.append(r"[^\s\x0b]")
-        else:
-            in_class = piece[0] == "[" or (in_class and piece != "]")
-            out.append(piece)
-    return "".join(out)
+        return re2(str(item.regexp.original), flags)
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
 
 
 def text(field: str | None, item: SigmaString) -> Expr:
@@ -174,8 +167,11 @@ def _parts(item: SigmaString) -> list[str | SpecialChars]:
     for part in item.s:
         if isinstance(part, Placeholder):
             raise Unfilled(part.name)
-        if isinstance(part, str) and out and isinstance(out[-1], str):
-            out[-1] += part
+        if isinstance(part, str):
+            if out and isinstance(out[-1], str):
+                out[-1] += part
+            elif part:
+                out.append(part)
         elif part is not SpecialChars.WILDCARD_MULTI or not out or out[-1] is not SpecialChars.WILDCARD_MULTI:
             out.append(part)
     return out
@@ -184,6 +180,10 @@ def _parts(item: SigmaString) -> list[str | SpecialChars]:
 def _like(parts: list[str | SpecialChars], *, anchored: bool) -> str:
     signs = {SpecialChars.WILDCARD_MULTI: "*", SpecialChars.WILDCARD_SINGLE: "?"}
     pattern = "".join(signs[p] if isinstance(p, SpecialChars) else glob_escape(p) for p in parts)
-    if len(pattern) > _MAX_LIKE:
-        raise Unsupported(f"a pattern of {len(pattern)} characters; the limit is {_MAX_LIKE}")
-    return pattern if anchored else f"*{pattern}*"
+    pattern = pattern if anchored else f"*{pattern}*"
+    if len(pattern) > _LONG_LIKE:
+        try:
+            checked(like_regex((pattern,), cased=True))
+        except ValueError:
+            raise Unsupported(f"a pattern of {len(pattern)} characters with wildcards is too large") from None
+    return pattern

@@ -98,7 +98,7 @@ def read(other: Other) -> Filter | list[Broken]:
     from detectors.sigma.load import Parsed, parse
 
     data, body = other.data, other.data.get("filter")
-    problems = _problems(data, body)
+    problems = faults(data, body)
     if problems or not isinstance(body, dict):
         return [Broken(other.file, other.line, f"filter: {problem}") for problem in problems]
     detection = {name: value for name, value in body.items() if name != "rules"}
@@ -115,7 +115,8 @@ def read(other: Other) -> Filter | list[Broken]:
     )  # fmt: skip
 
 
-def _problems(data: Mapping[str, Any], body: object) -> list[str]:
+def faults(data: Mapping[str, Any], body: object) -> list[str]:
+    """What is wrong with a filter beside its selections and condition: one sentence each."""
     found = []
     if not isinstance(body, dict):
         return ["it is a mapping: rules, a selection, condition"]

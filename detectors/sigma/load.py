@@ -11,9 +11,9 @@ import yaml
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
-from detectors.sigma import mend
+from detectors.sigma import condition, expand, mend
 from detectors.sigma.cells import MAX_DEPTH, MAX_NODES, UNFOLDS, Cell
-from detectors.sigma.express import Unfilled, Unsupported, express, merged
+from detectors.sigma.express import Unfilled, Unsupported
 from detectors.sigma.model import Broken, LogSource, Other
 from detectors.sigma.refs import reference
 from domain.alert import RuleRef
@@ -135,7 +135,7 @@ def _document(place: tuple[str, str, int], data: dict[str, Any], placeholders: M
     label, text, number = place
     kind = "correlation" if "correlation" in data else "filter" if "filter" in data else ""
     if kind:
-        refused = _refusal(label, data, placeholders)
+        refused = _refusal(label, data)
         if refused:
             out.broken += placed(label, text, number, data, refused)
         else:
@@ -168,12 +168,12 @@ def attempt(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequ
     if problems:
         raise Refused(problems[0])
     try:
-        rule = SigmaRule.from_dict(_strict(data), collect_errors=True)
+        with expand.filled(placeholders):
+            rule = SigmaRule.from_dict(_strict(data), collect_errors=True)
         if rule.errors:
             raise Refused(_message(rule.errors[0]))
         _shape(rule)
-        _fill(rule, placeholders)
-        expr: Expr | None = merged(express(condition.parse()) for condition in rule.detection.parsed_condition)
+        expr: Expr | None = condition.detection(rule.detection)
         unfilled = ""
     except Unfilled as error:
         expr, unfilled = None, str(error)
@@ -202,23 +202,19 @@ def _notes(label: str, data: Mapping[str, Any]) -> tuple[Broken, ...]:
     return tuple(issue.broken() for issue in found(Document.of(label, data), {"custom-key": CHECKS["custom-key"]}))
 
 
-def _refusal(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> str:
-    """Why a correlation or filter is not taken; empty when it is."""
+def _refusal(label: str, data: Mapping[str, Any]) -> str:
+    """Why a correlation or filter is not taken; empty when it is. What a correlation says is read when all rules are known."""
+    from detectors.sigma import filters
     from detectors.sigma.lint import Document, faults
 
     try:
-        if "correlation" not in data and isinstance(data["filter"], dict):
-            attempt(label, filter_body(data), placeholders)
         document = Document.of(label, data)
-    except (Refused, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         return str(error)
+    read = filters.read(Other("filter", data, label)) if document.kind == "filter" else None
+    if isinstance(read, list):
+        return read[0].reason
     return next((issue.reason("en") for issue in faults(document)), "")
-
-
-def filter_body(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The condition of a filter as a rule of its own."""
-    body = {key: value for key, value in data["filter"].items() if key != "rules"}
-    return {"title": "filter", "logsource": data.get("logsource"), "detection": body}
 
 
 def placed(label: str, text: str, number: int, data: Mapping[str, Any], reason: str) -> list[Broken]:
@@ -245,7 +241,7 @@ def examine(label: str, number: int, cell: Cell, placeholders: Mapping[str, Sequ
             parsed = attempt(label, cell.value, placeholders)
             document.expr, document.unfilled = parsed.expr, parsed.unfilled
         else:
-            document.refusal = _refusal(label, cell.value, placeholders)
+            document.refusal = _refusal(label, cell.value)
     except Refused as error:
         document.refusal = str(error) or "?"
     return document
@@ -259,19 +255,6 @@ def _strict(data: Mapping[str, Any]) -> dict[str, Any]:
 def _source(rule: SigmaRule) -> LogSource:
     found = rule.logsource
     return LogSource(found.product or "", found.category or "", found.service or "")
-
-
-def _fill(rule: SigmaRule, placeholders: Mapping[str, Sequence[str]]) -> None:
-    """`%name%` of `|expand` by the values of registers and configured lists."""
-    if not placeholders:
-        return
-    from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
-    from sigma.processing.transformations import ValueListPlaceholderTransformation
-
-    known = {name: list(values) for name, values in placeholders.items() if values}
-    item = ProcessingItem(ValueListPlaceholderTransformation(include=list(known)))
-    pipeline = ProcessingPipeline(items=[item], vars=known)
-    pipeline.apply(rule)
 
 
 def _message(error: Exception) -> str:

@@ -58,6 +58,8 @@ class BlindRule:
     """Kind of reason: key of `logsources.why_*` and `logsources.next_*` for people."""
     what: str = ""
     """The field or placeholder that is wanting."""
+    name: str = ""
+    """`name:` of the rule, by which correlations refer to it."""
 
 
 @dataclass(frozen=True)

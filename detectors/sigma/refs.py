@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from domain import titles
 from domain.alert import RuleRef
-from domain.i18n import catalogue, lang
 
 
 def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
@@ -25,10 +25,16 @@ def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
         version=digest,
         tags=tuple(str(tag) for tag in data.get("tags") or ()),
         kind=kind,
+        source=_source(data.get("logsource")),
     )
 
 
+def _source(said: object) -> str:
+    """The most telling part of a log source: category, else service, else product."""
+    parts = said if isinstance(said, Mapping) else {}
+    return next((str(parts[key]) for key in ("category", "service", "product") if parts.get(key)), "")
+
+
 def spoken(ref: RuleRef) -> RuleRef:
-    """The rule with its title in the language of this process, where the catalogue `titles` has one."""
-    title = catalogue(lang(), "titles").get(ref.id)
-    return replace(ref, title=title) if title else ref
+    """The rule with its title in the language of this process: for what is shown at once and not kept."""
+    return replace(ref, title=titles.full(ref))

@@ -5,6 +5,7 @@ A log source may have several feeds: `process_creation` of Linux comes from Sysm
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -70,15 +71,16 @@ def feeds(source: LogSource, windows: tuple[str, ...] = (SYSMON,)) -> tuple[Feed
     """
     entry = _first("routing.yml", source)
     if entry is None:
-        raise _blind("unknown", str(source))
+        raise blind("unknown", str(source))
     if "blind" in entry:
-        raise _blind(str(entry["blind"]), str(source))
+        raise blind(str(entry["blind"]), str(source))
     whens = entry["feeds"] if "feeds" in entry else {"": entry["when"]}
     chosen = [name for name in whens if source.product != "windows" or len(whens) == 1 or name in windows]
     return tuple(Feed(name, _when(whens[name]), FieldMap(source, name)) for name in chosen)
 
 
-def _blind(why: str, what: str) -> Blind:
+def blind(why: str, what: str) -> Blind:
+    """A reason of the catalogue `logsources`, with its English text."""
     return Blind(t(f"logsources.why_{why}", "en", what=what), why, what)
 
 
@@ -125,8 +127,12 @@ class FieldMap:
     def name(self, field: str) -> str:
         """The event's name for a rule's field. Blind when no event of this log source holds it."""
         known = self._names.get(field)
+        if isinstance(known, dict):
+            known = known.get("name")
+            if known is None:
+                raise self._unheld(field)
         if known is not None:
-            return str(known["name"]) if isinstance(known, dict) else str(known)
+            return str(known)
         if "." in field and not self._prefix:
             return field
         if self._prefix:
@@ -135,8 +141,21 @@ class FieldMap:
             return field
         raise self._unheld(field)
 
+    def asked(self, name: str) -> str:
+        """A name by which rules of this log source ask for an event's field; "" where there is none."""
+        short = name.removeprefix(self._prefix) if self._prefix else name
+        for own in (short, name, *(rule for rule, known in self._names.items() if known == name)):
+            with contextlib.suppress(Blind):
+                if self.name(own) == name:
+                    return own
+        return ""
+
+    def names(self) -> list[str]:
+        """Names of rules that stand in the map."""
+        return [*self._names, *self._absent]
+
     def _unheld(self, *names: str) -> Blind:
-        return _blind("field", f"{', '.join(names)} - {self._source}")
+        return blind("field", f"{', '.join(names)} - {self._source}")
 
     def unseen(self, expr: Expr) -> Blind:
         """Why an expression that cannot hold does not: the fields that these events never have."""
@@ -174,7 +193,7 @@ class FieldMap:
             there = test.op == "exists" and bool(test.values[0])
             return Test(known["name"], test.op, test.values) if "name" in known else TRUE if there else FALSE
         if test.op != "eq":
-            raise _blind("values", f"{test.field}|{test.op} - {self._source}")
+            raise blind("values", f"{test.field}|{test.op} - {self._source}")
         asked = [str(v).lower() for v in test.values]
         if "is" in known:
             return TRUE if str(known["is"]).lower() in asked else FALSE

@@ -9,13 +9,12 @@ from typing import Any
 
 import yaml
 
-from detectors.sigma.correlate import firings
+from detectors.sigma.correlation_cases import fired
 from detectors.sigma.load import Loaded, Parsed, load_file, parse
-from detectors.sigma.model import Broken
 from domain.errors import UsageError
 from domain.query import TRUE
 from match import Entry, Matcher
-from match.jsonbatch import JsonBatch
+from match.jsonbatch import JsonBatch, raw
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -49,12 +48,17 @@ def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:
 def _judge(out: Outcome, case: Mapping[str, Any], got: tuple[Any, str]) -> None:
     answer, why = got
     expected = case.get("expected")
-    if answer == expected and type(answer) is type(expected):
+    if type(answer) is type(expected) and _plain(answer) == _plain(expected):
         out.passed += 1
         return
     out.failed += 1
     out.errors += answer == "error"
     out.failures.append({"id": case.get("id"), "expected": expected, "got": answer, "why": why})
+
+
+def _plain(answer: Any) -> Any:
+    """Ids of one event in any order."""
+    return [sorted(map(str, one)) if isinstance(one, list) else one for one in answer] if isinstance(answer, list) else answer
 
 
 def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path | None) -> list[tuple[Any, str]]:
@@ -63,7 +67,7 @@ def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path
         return [("error", parsed)] * len(cases)
     batch = JsonBatch([case.get("event") or {} for case in cases])
     hits: set[int] = set()
-    for _, rows in Matcher([Entry(0, TRUE, parsed.expr or TRUE)]).run(batch):
+    for _, rows in Matcher([Entry(0, TRUE, raw(parsed.expr or TRUE))]).run(batch):
         hits.update(rows.tolist())
     return [(number in hits, "the condition holds" if number in hits else "the condition does not hold") for number in range(len(cases))]
 
@@ -101,26 +105,29 @@ def _single(found: Loaded) -> Parsed | str:
 
 def _correlation(case: Mapping[str, Any]) -> tuple[Any, str]:
     """Raw firings of a correlation: for each event the ids of the correlations whose condition holds then."""
-    documents = [d for d in _documents(case["rules"]) if isinstance(d, dict)]
     found: list[Parsed] = []
-    broken: list[Broken] = []
-    for document in documents:
-        if "correlation" not in document:
-            parsed = parse("rule", "", document, {})
-            if isinstance(parsed, Parsed):
-                found.append(parsed)
-            else:
-                broken.extend(parsed)
-    if broken:
-        return "error", "; ".join(b.reason for b in broken)
+    broken: list[str] = []
+    correlations: list[Mapping[str, Any]] = []
     try:
-        fired = firings(found, [d for d in documents if "correlation" in d], case["events"])
-    except ValueError as error:
+        for document in _documents(case["rules"]):
+            if not isinstance(document, dict):
+                broken.append("a rule is a mapping")
+            elif "correlation" in document:
+                correlations.append(document)
+            else:
+                parsed = parse("rule", "", document, {})
+                if isinstance(parsed, Parsed):
+                    found.append(parsed)
+                else:
+                    broken += [b.reason for b in parsed]
+        if broken:
+            return "error", "; ".join(broken)
+        return fired(found, correlations, case.get("events") or []), "raw firings"
+    except (ValueError, yaml.YAMLError) as error:
         return "error", str(error)
-    return fired, "raw firings"
 
 
 def _documents(rules: Any) -> list[Any]:
     if isinstance(rules, str):
         return list(yaml.load_all(rules, Loader=_LOADER))
-    return [d for r in rules for d in (_documents(r) if isinstance(r, str) else [r])]
+    return [d for r in rules for d in (_documents(r) if isinstance(r, str) else [r]) if d is not None]

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from domain import severity
+from domain import severity, titles
 from domain.document import UNKNOWN, Block, Column, Paragraph, Table, number_text
 from domain.registers import Registers, parse_address
 from domain.text import one_line
 from reports.attacks import where
 from reports.facts import AlertFact, Seen, ranked
 from reports.shown import level, moment, span
-from reports.text import vi
+from reports.text import LANG, vi
 from reports.weekly.gather import WORTH, Weekly
 from reports.weekly.situation import MOST, left_out
 
@@ -78,7 +78,7 @@ def _technique(name: str, group: list[AlertFact], events: Mapping[str, Mapping[s
     evidence = vi("evidence_alerts", ids=shown)
     if any(e in events for f in group for e in f.alert.events):
         evidence = f"{evidence}; {vi('evidence_annex')}"
-    return name, one_line(rule.title, 120), number_text(sum(f.count for f in group)), level(rule.level), evidence
+    return name, one_line(titles.full(rule, LANG), 120), number_text(sum(f.count for f in group)), level(rule.level), evidence
 
 
 def technique(tags: tuple[str, ...]) -> str:

@@ -118,3 +118,78 @@ def test_what_precedes_the_cut_of_a_compressed_file_is_read(tmp_path: Path) -> N
     assert len(found) > 1_000
     assert [r for _, _, r in found[:-1]] == lines[: len(found) - 1]
     assert [p.source for p in problems] == ["a.gz"]
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def test_archives_inside_archives(tmp_path: Path) -> None:
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w:gz") as packed:
+        info = tarfile.TarInfo("d/m.log")
+        info.size = 2
+        packed.addfile(info, io.BytesIO(b"t\n"))
+    inner = zipped(("a.log", b"a\n"), ("b.log.gz", gzip.compress(b"b\n")))
+    (tmp_path / "o.zip").write_bytes(zipped(("i.zip", inner), ("t.tar.gz", tarred.getvalue())))
+    found = [("o.zip!i.zip!a.log", 0, b"a"), ("o.zip!i.zip!b.log.gz", 0, b"b"), ("o.zip!t.tar.gz!d/m.log", 0, b"t")]
+    assert read(tmp_path) == (found, [])
+
+
+def test_too_many_archives_inside_each_other_are_told(tmp_path: Path) -> None:
+    content = b"x\n"
+    for depth in range(whole.MAX_DEPTH + 2):
+        content = zipped((f"{depth}.zip", content))
+    (tmp_path / "z.zip").write_bytes(content)
+    records, problems = read(tmp_path)
+    assert records == []
+    assert [p.reason for p in problems] == [t("collect.too_deep", n=whole.MAX_DEPTH)]
+    assert problems[0].source == "z.zip!4.zip!3.zip!2.zip!1.zip"[: len(problems[0].source)]
+
+
+def test_locked_members_are_told_and_the_others_are_read(tmp_path: Path) -> None:
+    content = bytearray(zipped(("secret.log", b"s\n"), ("open.log", b"o\n")))
+    content[6] |= 1
+    content[content.find(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "z.zip").write_bytes(content)
+    assert read(tmp_path) == ([("z.zip!open.log", 0, b"o")], [whole.Problem("z.zip", t("collect.locked", n=1, name="secret.log"))])
+
+
+@pytest.mark.parametrize(
+    ("head", "key", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "no_log", "PNG"),
+        (b"MZ\x90\0\x03\0\0\0", "no_log", "EXE, DLL"),
+        (b"7z\xbc\xaf\x27\x1c", "pack_unknown", "7-Zip"),
+    ],
+    ids=["picture", "program", "archive"],
+)
+def test_what_is_no_log_is_told_not_read(tmp_path: Path, head: bytes, key: str, kind: str) -> None:
+    (tmp_path / "f").write_bytes(head + bytes(100))
+    (tmp_path / "z.zip").write_bytes(zipped(("f", head + bytes(100))))
+    reason = t(f"collect.{key}", kind=kind)
+    assert read(tmp_path) == ([], [whole.Problem("f", reason), whole.Problem("z.zip!f", reason)])
+
+
+def test_a_log_may_begin_like_a_program(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"MZ-2026 started\n")
+    assert read(tmp_path / "f")[0] == [("f", 0, b"MZ-2026 started")]
+
+
+def test_links_are_told_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "up").symlink_to("..")
+    (tmp_path / "d" / "gone").symlink_to("nowhere")
+    problems: list[whole.Problem] = []
+    assert list(whole.files(tmp_path, problems.append)) == []
+    assert problems == [whole.Problem("d/up", t("collect.link")), whole.Problem("d/gone", t("collect.broken_link"))]
+
+
+def test_utf16_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole, "BLOCK", 7)
+    (tmp_path / "u.log").write_bytes(b"\xff\xfe" + "Đỗ Văn\r\n😀 hai\nba".encode("utf-16-le"))
+    assert [r for _, _, r in read(tmp_path / "u.log")[0]] == ["Đỗ Văn".encode(), "😀 hai".encode(), b"ba"]

@@ -54,6 +54,8 @@ def test_every_problem_is_found_in_one_run_with_its_line(tmp_path: Path) -> None
         pytest.param("lang =", "not valid TOML", id="not TOML"),
         pytest.param("store = 3", "store is a table: write [store]", id="no table"),
         pytest.param("[content]\npaths = 'x'", 'paths is a list of folders: paths = ["content"]', id="no list"),
+        pytest.param("[rules]\nrequire_signature = 'yes'", "soc.toml:2: require_signature is true or false", id="no flag"),
+        pytest.param("[rules]\ntrusted_keys = 'a.pem'", "soc.toml:2: trusted_keys is a list", id="no list of keys"),
         pytest.param("[store]\npassword = 'file:none'", "password: No such file or directory: file:none", id="no secret file"),
     ],
 )

@@ -57,7 +57,7 @@ def test_compressed_files_are_read(soc, log: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        pytest.param(["parse", "nowhere.log"], 5, "soc: nowhere.log: no such file", id="no file"),
+        pytest.param(["parse", "nowhere.log"], 2, "soc: no such file or folder: nowhere.log", id="no file"),
         pytest.param(["parse", "x.log", "--parser", "ngnix"], 2, "soc: --parser ngnix: auto | plain | windows | nginx", id="no parser"),
         pytest.param(["parse", "x.log", "--tz", "Saigon"], 3, "soc: no such time zone: Saigon", id="no zone"),
         pytest.param(

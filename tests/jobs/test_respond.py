@@ -61,7 +61,7 @@ def test_open_from_an_alert(runtime: Runtime) -> None:
     key = alert(runtime)
     incident, new = respond.open_incident(runtime, respond.Wish(alerts=(key[:8],)))
     assert new
-    assert (incident.title, incident.detected_by, incident.alerts) == ("Webshell", "sigma", (key,))
+    assert (incident.title, incident.detected_by, incident.alerts) == ("Cài webshell lên máy chủ", "sigma", (key,))
     assert incident.t0 == NOW - timedelta(minutes=30), "T0 = when the alert was raised"
     assert respond.find_alert(runtime, key).incident == incident.id
     with pytest.raises(UsageError, match=f"alert {key} belongs to incident {incident.id}"):

@@ -35,11 +35,16 @@ class Issue:
 
     def reason(self, language: str = "") -> str:
         """What is wrong and what is allowed, in a language; default: that of the process."""
-        return t(f"lint.{self.code}", language, **self.values)
+        return t(f"lint.{self.code}", language, **{name: _word(value, language) for name, value in self.values.items()})
 
     def broken(self) -> Broken:
         """The same as the loader keeps it, in English."""
         return Broken(self.file, self.line, self.reason("en"), self.column, self.code)
+
+
+def _word(value: str, language: str) -> str:
+    """A value; the word of the catalogue when it names one."""
+    return t(value, language) if value.startswith("lint.word_") else value
 
 
 Finding: TypeAlias = tuple[Cell, Mapping[str, object]]

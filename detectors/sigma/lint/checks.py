@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from detectors.sigma.lint import conditions, files, modifiers, structure
+from detectors.sigma.lint import collection, conditions, files, logic, metadata, modifiers, regexes, structure, tags, values
 from detectors.sigma.lint.base import Check
 
 CHECKS: Final[Mapping[str, Check]] = {
@@ -45,13 +45,91 @@ CHECKS: Final[Mapping[str, Check]] = {
     "condition-syntax": Check("error", conditions.condition_syntax, refused=True),
     "missing-selection": Check("error", conditions.missing_selection, refused=True),
     "deprecated-aggregation": Check("error", conditions.deprecated_aggregation, refused=True),
+    "filter-fault": Check("error", structure.filter_fault, refused=True),
     "deprecated-timeframe": Check("error", conditions.deprecated_timeframe, refused=True),
     "not-understood": Check("error"),
     # keys of the author's own
     "custom-key": Check("error", structure.custom_key),
+    # filters and correlations
+    "correlation-fault": Check("error", collection=collection.correlation_fault),
+    "unknown-rule": Check("error", collection=collection.unknown_rule),
+    "filter-elsewhere": Check("warning", collection=collection.filter_elsewhere),
+    "filter-unowned": Check("warning", collection=collection.filter_unowned),
+    "group-by-unheld": Check("warning", collection=collection.group_by_unheld),
+    "loud-base": Check("note", collection=collection.loud_base),
+    "informational-correlation": Check("note", metadata.informational_correlation),
+    # across files
+    "duplicate-id": Check("error", collection=collection.duplicate_id),
+    "overridden": Check("note", collection=collection.overridden),
+    "duplicate-name": Check("warning", collection=collection.duplicate_name),
+    "duplicate-title": Check("warning", collection=collection.duplicate_title),
+    "duplicate-filename": Check("note", collection=collection.duplicate_filename),
     # the condition
     "unused-selection": Check("warning", conditions.unused_selection),
+    "negation-only": Check("warning", logic.negation_only),
     "all-of-them": Check("note", conditions.all_of_them),
     "them-of-one": Check("note", conditions.them_of_one),
     "pattern-of-one": Check("note", conditions.pattern_of_one),
+    # log source and fields
+    "unrouted-logsource": Check("warning", logic.unrouted),
+    "unfilled-placeholder": Check("warning", logic.unfilled_placeholder),
+    "unheld-field": Check("warning", logic.unheld_field),
+    "unheld-negated": Check("warning", logic.unheld_negated),
+    "field-case": Check("warning", logic.field_case),
+    "specific-logsource": Check("note", logic.specific_logsource),
+    # values
+    "empty-values": Check("warning", values.empty_values),
+    "control-character": Check("warning", values.control_character),
+    "invisible-character": Check("warning", values.invisible_character),
+    "escaped-wildcard": Check("warning", values.escaped_wildcard),
+    "short-value": Check("warning", values.short_value),
+    "all-of-equals": Check("warning", values.all_of_equals),
+    "base64-without-offset": Check("warning", values.base64_without_offset),
+    "offset-without-contains": Check("warning", values.offset_without_contains),
+    "registry-hive": Check("warning", values.registry_hive),
+    "unexpanded-variable": Check("warning", values.unexpanded_variable),
+    "duplicate-value": Check("warning", values.duplicate_value),
+    "covered-value": Check("note", values.covered_value),
+    "padded-value": Check("note", values.padded_value),
+    "empty-text": Check("note", values.empty_text),
+    "number-as-text": Check("note", values.number_as_text),
+    "eventid-as-text": Check("note", values.eventid_as_text),
+    "double-wildcard": Check("note", values.double_wildcard),
+    "wildcard-for-modifier": Check("note", values.wildcard_for_modifier),
+    "redundant-wildcard": Check("note", values.redundant_wildcard),
+    "keyword-wildcard": Check("note", values.keyword_wildcard),
+    "inner-wildcard": Check("note", values.inner_wildcard),
+    "open-image": Check("note", values.open_image),
+    "address-prefix": Check("note", values.address_prefix),
+    "windash-missing": Check("note", values.windash_missing),
+    # regular expressions
+    "regex-cased": Check("warning", regexes.regex_cased),
+    "regex-without-text": Check("note", regexes.regex_without_text),
+    "regex-for-modifier": Check("note", regexes.regex_for_modifier),
+    "regex-open-ends": Check("note", regexes.regex_open_ends),
+    # what a rule says of itself
+    "missing-id": Check("warning", metadata.missing_id),
+    "missing-description": Check("warning", metadata.missing_description),
+    "missing-level": Check("warning", metadata.missing_level),
+    "modified-before-date": Check("warning", metadata.modified_before_date),
+    "related-to-itself": Check("warning", metadata.related_to_itself),
+    "id-not-uuid": Check("note", metadata.id_not_uuid),
+    "missing-author": Check("note", metadata.missing_author),
+    "missing-date": Check("note", metadata.missing_date),
+    "missing-status": Check("note", metadata.missing_status),
+    "missing-tags": Check("note", metadata.missing_tags),
+    "missing-falsepositives": Check("note", metadata.missing_falsepositives),
+    "title-style": Check("note", metadata.title_style),
+    "description-style": Check("note", metadata.description_style),
+    "retired": Check("note", metadata.retired),
+    "duplicate-reference": Check("note", metadata.duplicate_reference),
+    "reference-form": Check("note", metadata.reference_form),
+    "filename-form": Check("note", metadata.filename_form),
+    # tags
+    "tag-form": Check("warning", tags.tag_form),
+    "tag-namespace": Check("warning", tags.tag_namespace),
+    "tag-pattern": Check("warning", tags.tag_pattern),
+    "attack-tag": Check("warning", tags.attack_tag),
+    "retired-tag": Check("note", tags.retired_tag),
+    "duplicate-tag": Check("note", metadata.duplicate_tag),
 }

@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import Final
 
 from detectors.sigma.cells import Cell
+from detectors.sigma.condition import selected
 from detectors.sigma.lint.base import Document, Finding, listed, suggestion
 
 _TOKEN: Final = re.compile(r"\s*(?:([()])|([\w*-]+)|(\S))", re.ASCII)
 _QUANTIFIERS: Final = ("1", "any", "all")
-_WORDS: Final = ("and", "or", "not", "of")
+_WORDS: Final = ("and", "or", "not")
 _OLD: Final = re.compile(r"\|\s*(?:count|sum|min|max|avg|near)\b|\|", re.IGNORECASE)
 
 
@@ -46,7 +47,7 @@ def parse(text: str) -> Parsed:
     except _Fault as fault:
         out.fault = fault.at
     except RecursionError:
-        out.fault = (0, "(", "fewer parentheses")
+        out.fault = (0, "(", "lint.word_shallower")
     return out
 
 
@@ -60,7 +61,7 @@ class _Reader:
     def whole(self) -> None:
         self._level(0)
         if self._place < len(self._tokens):
-            raise self._fault("and, or or the end")
+            raise self._fault("lint.word_after_operand")
 
     def _next(self) -> str:
         return self._tokens[self._place][0] if self._place < len(self._tokens) else ""
@@ -69,7 +70,7 @@ class _Reader:
         return self._tokens[self._place][1] if self._place < len(self._tokens) else max(0, self._end - 1)
 
     def _fault(self, expected: str) -> _Fault:
-        return _Fault(self._offset(), self._next() or "the end", expected)
+        return _Fault(self._offset(), self._next() or "lint.word_end", expected)
 
     def _level(self, level: int) -> None:
         word = ("or", "and")[level]
@@ -88,30 +89,23 @@ class _Reader:
             if self._next() != ")":
                 raise self._fault(")")
         elif not word or word in _WORDS or not re.fullmatch(r"[\w*-]+", word, re.ASCII):
-            raise self._fault("a selection, 1 of ..., all of ..., not or (")
+            raise self._fault("lint.word_operand")
         elif self._place + 1 < len(self._tokens) and self._tokens[self._place + 1][0] == "of":
             self._selector(word)
         elif "*" in word:
-            raise self._fault("`1 of` or `all of` before a pattern")
+            raise self._fault("lint.word_quantified")
         else:
             self._out.names.append((word, offset))
         self._place += 1
 
     def _selector(self, quantifier: str) -> None:
         if quantifier not in _QUANTIFIERS:
-            raise self._fault("1 of, any of or all of")
+            raise self._fault("lint.word_quantifier")
         self._place += 2
         pattern, offset = self._next(), self._offset()
-        if not re.fullmatch(r"[\w*]+", pattern, re.ASCII):
-            raise self._fault("a pattern of selections or them")
+        if not re.fullmatch(r"[\w*-]+", pattern, re.ASCII):
+            raise self._fault("lint.word_pattern")
         self._out.patterns.append((pattern, offset, quantifier))
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether `1 of PATTERN` means the selection."""
-    if name.startswith("_") and not pattern.startswith("_"):
-        return False
-    return pattern == "them" or re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), name) is not None
 
 
 def condition_syntax(document: Document) -> Iterator[Finding]:
@@ -148,7 +142,7 @@ def missing_selection(document: Document) -> Iterator[Finding]:
             if word not in names:
                 yield cell.at(offset), {"name": word, "hint": suggestion(word, names) or listed(names) or "-"}
         for pattern, offset, _ in found.patterns:
-            if not any(matches(pattern, name) for name in names):
+            if not selected(pattern, names):
                 yield cell.at(offset), {"name": pattern, "hint": listed(names) or "-"}
 
 
@@ -157,10 +151,11 @@ def unused_selection(document: Document) -> Iterator[Finding]:
     parsed = [parse(cell.value) for cell in document.conditions]
     if not parsed or any(p.fault for p in parsed):
         return
+    names = [str(name.value) for name, _ in document.selections]
     used = {word for p in parsed for word, _ in p.names}
-    patterns = [pattern for p in parsed for pattern, _, _ in p.patterns]
+    used.update(name for p in parsed for pattern, _, _ in p.patterns for name in selected(pattern, names))
     for name, _ in document.selections:
-        if name.value not in used and not any(matches(pattern, str(name.value)) for pattern in patterns):
+        if str(name.value) not in used:
             yield name, {"name": name.value}
 
 
@@ -181,7 +176,7 @@ def them_of_one(document: Document) -> Iterator[Finding]:
 def pattern_of_one(document: Document) -> Iterator[Finding]:
     """`1 of selection_*` that means one selection."""
     for cell, pattern, offset, quantifier in _patterns(document):
-        names = [str(name.value) for name, _ in document.selections if matches(pattern, str(name.value))]
+        names = selected(pattern, [str(name.value) for name, _ in document.selections])
         if pattern != "them" and len(names) == 1:
             yield cell.at(offset), {"pattern": pattern, "name": names[0], "quantifier": quantifier}
 

@@ -11,6 +11,7 @@ import yaml
 
 from detectors.sigma.cells import Cell, compose
 from detectors.sigma.lint.base import Finding, Source
+from detectors.sigma.lint.structure import type_name
 
 MAX_FILE: Final = 1 << 20
 """Bytes; a larger rule file is refused."""
@@ -83,7 +84,7 @@ def not_a_mapping(source: Source) -> Iterator[Finding]:
     """Documents that are a list or a plain value."""
     for document in read(source.content)[0]:
         if not isinstance(document.value, dict):
-            yield document, {"found": type(document.value).__name__}
+            yield document, {"found": type_name(document.value)}
 
 
 def action_document(source: Source) -> Iterator[Finding]:

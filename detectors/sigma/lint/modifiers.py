@@ -10,8 +10,8 @@ from sigma.exceptions import SigmaError, SigmaRegularExpressionError
 from sigma.modifiers import modifier_mapping
 from sigma.rule import SigmaDetectionItem
 
-from detectors.sigma import mend
 from detectors.sigma.cells import Cell
+from detectors.sigma.combine import check
 from detectors.sigma.express import Unfilled, Unsupported, value
 from detectors.sigma.lint.base import Document, Finding, Item, suggestion
 
@@ -40,7 +40,7 @@ def modifier_combination(document: Document) -> Iterator[Finding]:
     """Modifiers that cannot stand together, `all` with one value."""
     for item in document.items:
         if item.modifiers:
-            for problem in mend.check({item.key.value: item.body.value}):
+            for problem in check({item.key.value: item.body.value}):
                 reason = problem.partition(": ")[2] or problem
                 yield item.key.at(str(item.key.value).find("|")), {"key": item.key.value, "reason": reason}
 
@@ -61,7 +61,7 @@ def invalid_regex(document: Document) -> Iterator[Finding]:
 
 def _refused(document: Document) -> Iterator[tuple[Item, Cell, Exception]]:
     for item in document.items:
-        if all(name in modifier_mapping for name in item.modifiers) and not mend.check({item.key.value: item.body.value}):
+        if all(name in modifier_mapping for name in item.modifiers) and not check({item.key.value: item.body.value}):
             for cell in item.values:
                 error = _tried(item, cell.value)
                 if error is not None:

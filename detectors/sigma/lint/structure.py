@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
+from detectors.sigma import filters
 from detectors.sigma.cells import Cell
 from detectors.sigma.lint.base import Document, Finding, listed, suggestion
 
@@ -20,18 +21,22 @@ TYPES: Final[Mapping[str, type]] = {
     "regression_tests_path": str,
 }  # fmt: skip
 """Top-level keys and the type of their values."""
-OWN: Final = ("owner", "reason", "expires", "alerts")
+OWN: Final = ("owner", "reason", "expires")
 """Keys of ours in a filter."""
 LOGSOURCE: Final = ("product", "category", "service", "definition")
 CORRELATION: Final = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
-_NAMES: Final = {str: "text", list: "a list", dict: "a mapping", date: "a date", bool: "true or false", int: "a number", float: "a number"}
+_NAMES: Final = {str: "text", list: "list", dict: "mapping", date: "date", datetime: "date", bool: "bool", int: "number", float: "number"}
 _CUSTOM: Final = re.compile(r"x[-_].+")
 _DATE: Final = re.compile(r"[1-3]\d{3}(-[01]\d-[0-3]\d|/[01]?\d/[0-3]?\d)")
 
 
 def type_name(value: object) -> str:
-    """The type of a value, in words."""
-    return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
+    """The type of a value: a word of the catalogue."""
+    return "lint.word_nothing" if value is None else _word(type(value))
+
+
+def _word(kind: type) -> str:
+    return f"lint.word_{_NAMES[kind]}" if kind in _NAMES else kind.__name__
 
 
 def allowed(document: Document) -> Sequence[str]:
@@ -81,7 +86,10 @@ def missing_key(document: Document) -> Iterator[Finding]:
     if section and section.get("condition") is None:
         yield document.cell.key(document.kind if document.kind == "filter" else "detection") or document.cell, {"key": "condition"}
     if section and not document.selections:
-        yield document.cell.key(document.kind if document.kind == "filter" else "detection") or document.cell, {"key": "a selection"}
+        yield (
+            document.cell.key(document.kind if document.kind == "filter" else "detection") or document.cell,
+            {"key": "lint.word_selection"},
+        )
 
 
 def wrong_type(document: Document) -> Iterator[Finding]:
@@ -92,7 +100,7 @@ def wrong_type(document: Document) -> Iterator[Finding]:
         if wanted is date or wanted is None or value.value is None:
             continue
         if not isinstance(value.value, wanted) and not (key.value == "id" and isinstance(value.value, (int, float))):
-            yield value, {"key": key.value, "wanted": _NAMES[wanted], "found": type_name(value.value)}
+            yield value, {"key": key.value, "wanted": _word(wanted), "found": type_name(value.value)}
     yield from _inner_types(document)
 
 
@@ -100,17 +108,17 @@ def _inner_types(document: Document) -> Iterator[Finding]:
     tags = document.cell.get("tags")
     for item in tags.items if tags else ():
         if not isinstance(item.value, str):
-            yield item, {"key": "tags", "wanted": "text", "found": type_name(item.value)}
+            yield item, {"key": "tags", "wanted": "lint.word_text", "found": type_name(item.value)}
     source = document.cell.get("logsource")
     for key, value in source or ():
         if key.value in LOGSOURCE and value.value is not None and not isinstance(value.value, str):
-            yield value, {"key": f"logsource.{key.value}", "wanted": "text", "found": type_name(value.value)}
+            yield value, {"key": f"logsource.{key.value}", "wanted": "lint.word_text", "found": type_name(value.value)}
     condition = document.detection.get("condition") if document.detection else None
     for cell in (condition.items if isinstance(condition.value, list) else [condition]) if condition else ():
         if cell.value is not None and not isinstance(cell.value, str):
-            yield cell, {"key": "condition", "wanted": "text", "found": type_name(cell.value)}
+            yield cell, {"key": "condition", "wanted": "lint.word_text", "found": type_name(cell.value)}
     if condition and condition.value == []:
-        yield condition, {"key": "condition", "wanted": "text", "found": "an empty list"}
+        yield condition, {"key": "condition", "wanted": "lint.word_text", "found": "lint.word_empty_list"}
 
 
 def empty_logsource(document: Document) -> Iterator[Finding]:
@@ -214,3 +222,13 @@ def nested_value(document: Document) -> Iterator[Finding]:
         for value in item.values:
             if isinstance(value.value, (dict, list)):
                 yield value, {"field": item.field or item.selection, "found": type_name(value.value)}
+
+
+def filter_fault(document: Document) -> Iterator[Finding]:
+    """What a filter lacks beside what every rule needs."""
+    if document.kind == "filter":
+        for reason in filters.faults(document.data, document.data.get("filter")):
+            key = next((k for k in ("rules", "condition", "expires") if reason.startswith(k) or f" {k}" in reason[:20]), "")
+            inner = document.detection.get(key) if document.detection else None
+            if not reason.startswith("title"):
+                yield inner or document.cell.get(key) or document.cell.key("filter") or document.cell, {"reason": reason}

@@ -21,6 +21,7 @@ from tests.collectors.parsers.lines import events
 SETS = {
     "nginx_access": "nginx", "nginx_error": "nginx", "apache_access": "apache", "apache_error": "apache", "suricata_eve": "suricata",
     "keycloak": "keycloak", "linux_auth": "linux_auth", "linux_auditd": "linux_audit", "linux_syslog": "linux_syslog", "iptables": "linux_syslog",
+    "iis_access": "iis", "squid": "squid", "bind_dns": "bind",
 }  # fmt: skip
 KIND = frozenset(("event.category", "event.type", "event.outcome"))
 ALIKE = {"apache_access": {"nginx"}, "linux_auditd": {"json"}}
