@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from domain.raw import Checkpoint, Int64s, RawBatch
+
+Narrow: TypeAlias = Callable[[Mapping[str, str]], frozenset[str]]
+"""Fields known of an event -> names of the fields that are needed of it."""
 
 
 class Collector(Protocol):
@@ -33,6 +36,8 @@ class Payload:
     """Columns that the envelope gave (host.hostname, log.syslog.*, process.name, @timestamp), one value per record."""
     wanted: frozenset[str] | None = None
     """Only these fields are needed (soc hunt); None = all. A parser may give more."""
+    narrow: Narrow | None = None
+    """Which of `wanted` are needed of an event of which some fields are known. A parser may give more."""
 
 
 class Envelope(Protocol):

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors import ENVELOPES, FALLBACK, GENERIC, PARSERS, PROGRAMS
-from collectors.base import Envelope, Parser, Payload
+from collectors.base import Envelope, Narrow, Parser, Payload
 from collectors.parsers.common import TIME, UNPARSED, Ints, Mask, constant, failed, merge, zone
 from domain import fields
 from domain.errors import ConfigError
@@ -48,22 +48,22 @@ class Parsed:
     """One event per row, by the field dictionary; string columns may be dictionary-encoded."""
 
 
-def parse(batch: RawBatch, wanted: frozenset[str] | None = None) -> list[Parsed]:
+def parse(batch: RawBatch, wanted: frozenset[str] | None = None, narrow: Narrow | None = None) -> list[Parsed]:
     """Every record becomes exactly one event in exactly one of the results.
 
-    `wanted`: only these fields are needed. ConfigError: unknown parser, encoding or time zone.
+    `wanted`: only these fields are needed; `narrow`: which of them, of an event whose kind is known. ConfigError: unknown parser, encoding or time zone.
     """
     with many_objects():
-        return _parse(batch, wanted)
+        return _parse(batch, wanted, narrow)
 
 
-def _parse(batch: RawBatch, wanted: frozenset[str] | None) -> list[Parsed]:
+def _parse(batch: RawBatch, wanted: frozenset[str] | None, narrow: Narrow | None) -> list[Parsed]:
     zone(batch.tz)
     if batch.parser not in ("auto", PLAIN):
         parser_named(batch.parser)
     records = decode(batch.records, batch.encoding)
     bare = _bare(records, batch.parser)
-    payload, wrapped = unwrap(Payload(records, batch.arrivals, batch.tz, {}, wanted), bare, batch.envelope)
+    payload, wrapped = unwrap(Payload(records, batch.arrivals, batch.tz, {}, wanted, narrow), bare, batch.envelope)
     out = []
     for name, rows in choose(payload, batch.parser, bare):
         part = _take(payload, rows)

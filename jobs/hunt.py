@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,12 +105,13 @@ class Hunter:
         self.rules = rules
         self.window = window
         self.second = Second(rules)
-        self.wanted = rules.fields | _ALWAYS | hunt_seen.FIELDS | self.second.fields
+        self._always = _ALWAYS | hunt_seen.FIELDS | self.second.fields
+        self.wanted = (rules.fields | self._always) - {"*"}
 
     def step(self, batch: RawBatch) -> Step:
         """Parse and match one batch."""
         start = time.perf_counter()
-        groups = parse(batch, self.wanted - {"*"})
+        groups = parse(batch, self.wanted, self._narrow)
         parsed = time.perf_counter()
         out = Step(batch.source, seconds_parse=parsed - start)
         for group in groups:
@@ -119,6 +120,9 @@ class Hunter:
         out.hits.sort(key=lambda h: (h.record, self.rules.rules[h.rule].ref.id))
         out.seconds_match = time.perf_counter() - parsed
         return out
+
+    def _narrow(self, known: Mapping[str, str]) -> frozenset[str]:
+        return self.rules.matcher.needs(known) | self._always
 
     def _match(self, batch: RawBatch, group: Parsed, out: Step) -> None:
         out.events += group.table.num_rows

@@ -9,6 +9,7 @@ import numpy as np
 from domain.event import EventBatch, Rows
 from domain.query import TRUE, Expr
 from match.evaluate import Evaluation
+from match.needs import Needs
 from match.plan import Entry, Plan
 
 __all__ = ["Entry", "Matcher", "rows"]
@@ -23,6 +24,8 @@ class Matcher:
             groups.setdefault(entry.route, []).append(entry)
         self._routes = Plan(TRUE, [Entry(number, TRUE, route) for number, route in enumerate(groups)])
         self._groups = list(groups.items())
+        self.needs = Needs(entries)
+        """Which fields can be asked of an event of which some are known."""
         self._plans: dict[int, Plan] = {}
 
     def run(self, batch: EventBatch) -> Iterator[tuple[Hashable, Rows]]:

@@ -10,6 +10,8 @@ import pyarrow as pa
 from domain.event import SEP, EventBatch, Rows
 from domain.fields import WIDE
 from domain.query import Test
+from match.keywords import NOT_TEXT as NOT_TEXT  # noqa: PLC0414  part of this module for everybody
+from match.keywords import OWN as OWN  # noqa: PLC0414
 from match.keywords import Keywords, in_use, literal_masks
 from match.ops import special
 from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds, decided_by_values

@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from domain.query import And, Expr, Not, Test
 from match.literals import Literals
 from match.ops import text_of
+from match.values import lower_text
 
 Node: TypeAlias = "int | tuple[str, tuple[Node, ...]]"
 """A test number, or ("a" | "o" | "n", children)."""
@@ -95,7 +94,7 @@ class Plan:
         if test.op in ("exists", "null"):
             tests.presence.append(number)
         elif is_literal(test):
-            folded = pc.utf8_lower(pa.array([text_of(v) for v in test.values], pa.string())).to_pylist()
+            folded = [lower_text(text_of(v)) for v in test.values]
             tests.literal.append((number, test.op, [self._literal(test.field or KEYWORD, tests, text) for text in folded]))
         else:
             tests.special.append(number)

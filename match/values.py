@@ -93,6 +93,11 @@ def lower(array: pa.Array) -> pa.Array:
     return pc.replace_with_mask(quick, other, pc.utf8_lower(array.filter(other)))
 
 
+def lower_text(text: str) -> str:
+    """One text as `lower` does."""
+    return text.lower() if text.isascii() else str(pc.utf8_lower(pa.scalar(text)).as_py())
+
+
 def fold(array: pa.Array) -> pa.Array:
     """Without case and diacritics, đ as d: the vectorised twin of `domain.text.fold`."""
     if pc.all(pc.string_is_ascii(array)).as_py() is not False:

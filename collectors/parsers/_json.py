@@ -68,23 +68,6 @@ class _Paths:
     """Take it for granted that they are; DuckDB says when it is not so."""
 
 
-def valid(records: pa.Array) -> Mask:
-    """Which texts are JSON objects."""
-    maybe: Mask = pc.starts_with(records, "{").to_numpy(zero_copy_only=False)
-    sound: Mask = _sql("select json_valid(r) from records", records)[0].to_numpy(zero_copy_only=False)
-    return maybe & sound
-
-
-def keys(objects: pa.Array) -> list[str]:
-    """Every key of some JSON objects, at most MAX_KEYS."""
-    return _keys(objects)
-
-
-def values(objects: pa.Array, names: Sequence[str]) -> list[pa.Array]:
-    """The values of these keys as text, one array for each key; null where an object lacks it."""
-    return _values(objects, names)
-
-
 def _columns(records: pa.Array, paths: _Paths) -> dict[str, pa.Array]:
     out: dict[str, pa.Array] = {}
     for path, column in _level(records, "", paths):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import orjson
@@ -19,8 +19,7 @@ import pyarrow.compute as pc
 
 from collectors.base import Payload
 from collectors.parsers import common, windows_block, windows_ecs
-from collectors.parsers.find import holding
-from collectors.parsers.windows_block import Block
+from collectors.parsers.windows_block import Mark, Path
 from domain.event import SEP
 from domain.text import paired
 
@@ -45,6 +44,15 @@ _GUID: Final = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
 _TIMES: Final = "time.utc", "time.local"
 _CLOCKS: Final = ("TimeCreated", "UtcTime", "EventTime", "@timestamp")
 """Keys that tell the time, in this order."""
+_CLOCK: Final = "clock."
+_USER: Final = "winlog.user."
+_SYSTEM: Final = ("EventID", "Version", "Level", "Task", "Opcode", "Keywords", "EventRecordID", "Channel", "Computer")
+_ATTRIBUTES: Final = (
+    ("Provider", "Name", "winlog.provider_name"), ("Provider", "Guid", "winlog.provider_guid"), ("TimeCreated", "SystemTime", _TIMES[0]),
+    ("Execution", "ProcessID", "winlog.process.pid"), ("Execution", "ThreadID", "winlog.process.thread.id"),
+    ("Correlation", "ActivityID", "winlog.activity_id"), ("Security", "UserID", "winlog.user.identifier"),
+)  # fmt: skip
+"""(element of System, attribute, column) of EVTX."""
 _SEVERAL: Final = frozenset({"winlog.keywords", DATA + "Data"})
 _PARAM: Final = re.compile(r"param\d+|Binary")
 """What Winlogbeat calls values without a name; rules ask for them as `Data`."""
@@ -56,45 +64,110 @@ class Windows:
     name = "windows"
 
     def match(self, records: pa.Array) -> common.Mask:
-        """Objects with the marks of one of the three shapes."""
-        flat = holding(records, b'"EventID"', b'"Channel"')
-        if not flat.all():
-            flat |= holding(records, b'"winlog":') | holding(records, b'"log_name":')
-        return flat & common_bools(pc.starts_with(records, "{"))
+        """Objects with the marks of one of the shapes."""
+        texts, marks = windows_block.RECENT.of(records)
+        found = [(mark is not None and mark.tells) or _signs(text) for text, mark in zip(texts, marks, strict=True)]
+        return np.array(found, np.bool_) & common_bools(pc.starts_with(records, "{"))
 
     def parse(self, payload: Payload) -> pa.Table:
         """One row per record."""
+        texts, marks = windows_block.RECENT.take(payload.records)
         cells = Cells(None if payload.wanted is None else windows_ecs.inputs(payload.wanted))
-        blocks, done = windows_block.read(payload.records, _shapes(cells), _CLOCKS if cells.timed else ())
-        rest = np.flatnonzero(~done)
-        bad = _one_by_one(payload.records.take(pa.array(rest)) if len(blocks) else payload.records, rest, cells)
+        rest: Iterable[int] = range(len(texts))
+        if payload.wanted is not None and "*" not in payload.wanted:
+            rest = _by_kind(texts, marks, cells, payload)
+        bad = _one_by_one(texts, rest, cells)
         if bad:
             return _with_failures(self, payload, bad)
-        return _table(cells, blocks, payload)
+        return _table(cells, payload)
 
 
-def _shapes(cells: Cells) -> windows_block.Shapes:
-    """What becomes of the keys of a record."""
-
-    def if_wanted(name: str | None) -> str | None:
-        return name if name is not None and (cells.wanted is None or name in cells.wanted) else None
-
-    return windows_block.Shapes(
-        flat=lambda key: None if key in _SHIPPER else if_wanted(_HEADER.get(key) or DATA + key),
-        beat=lambda key: if_wanted(_BEAT_6.get(key)),
-        data=lambda key: if_wanted(DATA + key),
-    )
+def _signs(text: str) -> bool:
+    """Words that only records of Windows hold, in whatever shape."""
+    return ('"EventID"' in text and '"Channel"' in text) or '"winlog":' in text or '"log_name":' in text
 
 
-def _one_by_one(records: pa.Array, rows: common.Ints, cells: Cells) -> list[int]:
-    """Read what no block holds; the rows of records that are no events."""
+def _by_kind(texts: Sequence[str], marks: Sequence[Mark | None], cells: Cells, payload: Payload) -> list[int]:
+    """Read what is of a usual shape, only the fields that are needed of its kind; the rows that are left."""
+    groups, rest = windows_block.kinds(marks)
+    for kind, rows in groups.items():
+        paths = _PATHS[kind.shape](_needed(kind, payload), cells.timed)
+        columns: dict[str, list[Any]] = {}
+        if paths:
+            reader = windows_block.reader(paths)
+            rows, found = reader.read(texts, rows, rest)
+            for name, get in reader.columns:
+                values = list(map(get, found))
+                columns[name] = _first(columns[name], values) if name in columns else values
+        if cells.timed:
+            _put_clocks(cells, rows, columns)
+        columns |= {"event.code": [kind.code] * len(rows), "winlog.channel": [kind.channel] * len(rows)}
+        places = np.array(rows, np.int32)
+        for name, values in columns.items():
+            cells.parts.setdefault(name, []).append((places, values))
+    return sorted(rest)
+
+
+def _first(one: list[Any], two: list[Any]) -> list[Any]:
+    """Two keys of one meaning: the first that has a value."""
+    return [b if a is None else a for a, b in zip(one, two, strict=True)]
+
+
+def _put_clocks(cells: Cells, rows: Sequence[int], columns: dict[str, list[Any]]) -> None:
+    """The time of each record, from the keys that tell it; they are taken out of `columns`."""
+    none = [None] * len(rows)
+    told = [columns.pop(_CLOCK + key, none) for key in _CLOCKS]
+    for row, created, utc, local, shipped in zip(rows, *told, strict=True):
+        _put_time(cells, row, created or utc, local, shipped)
+
+
+def _needed(kind: windows_block.Kind, payload: Payload) -> frozenset[str]:
+    """Columns to read of one kind, without those that the kind tells."""
+    assert payload.wanted is not None  # noqa: S101  for the type checker
+    wanted = payload.wanted
+    if payload.narrow is not None:
+        module, dataset = windows_ecs.module(kind.channel)
+        known = {"winlog.channel": kind.channel, "event.code": kind.code, "event.module": module, "event.dataset": dataset}
+        wanted &= payload.narrow(known)
+    return windows_ecs.inputs(wanted) - {"event.code", "winlog.channel"}
+
+
+Paths = tuple[tuple[Path, str], ...]
+
+
+def _flat_paths(needed: frozenset[str], timed: bool) -> Paths:
+    keys = [(key, name) for key, name in _HEADER.items() if name in needed]
+    keys += [(name.removeprefix(DATA), name) for name in sorted(needed) if name.startswith(DATA)]
+    out = [((key,), name) for key, name in keys if key not in _SHIPPER and _HEADER.get(key, name) == name]
+    return (*out, *(((key,), _CLOCK + key) for key in _CLOCKS if timed))
+
+
+def _beat_6_paths(needed: frozenset[str], timed: bool) -> Paths:
+    out: list[tuple[Path, str]] = [((key,), name) for key, name in _BEAT_6.items() if name in needed]
+    out += [(("event_data", name.removeprefix(DATA)), name) for name in sorted(needed) if name.startswith(DATA)]
+    out += [(("user", name.removeprefix(_USER)), name) for name in sorted(needed) if name.startswith(_USER)]
+    return (*out, *(((key,), _CLOCK + key) for key in _CLOCKS[-1:] if timed))
+
+
+def _evtx_paths(needed: frozenset[str], timed: bool) -> Paths:
+    out: list[tuple[Path, str]] = [(("Event", "System", key), _HEADER[key]) for key in _SYSTEM if _HEADER[key] in needed]
+    out += [
+        (("Event", "System", element, "#attributes", attribute), name)
+        for element, attribute, name in _ATTRIBUTES
+        if name in needed or (name == _TIMES[0] and timed)
+    ]
+    return (*out, *((("Event", "EventData", n.removeprefix(DATA)), n) for n in sorted(needed) if n.startswith(DATA)))
+
+
+def _one_by_one(texts: Sequence[str], rows: Iterable[int], cells: Cells) -> list[int]:
+    """Read what no kind holds; the rows of records that are no events."""
     bad: list[int] = []
     loads = orjson.loads
-    for row, text in zip(rows.tolist(), records.to_pylist(), strict=True):
+    for row in rows:
         try:
-            _read(loads(text), row, cells)
+            _read(loads(texts[row]), row, cells)
         except (ValueError, AttributeError, TypeError):
-            if not _mended(text, row, cells):
+            if not _mended(texts[row], row, cells):
                 bad.append(row)
     return bad
 
@@ -111,6 +184,10 @@ def _mended(text: str, row: int, cells: Cells) -> bool:
     return True
 
 
+Part: TypeAlias = "tuple[common.Ints, list[Any]]"
+"""Rows and their values."""
+
+
 class Cells(dict[str, tuple[list[int], list[Any]]]):
     """Column -> (row numbers, values). `slots` leads from NXLog's names to these lists; None for what nobody wants."""
 
@@ -119,6 +196,13 @@ class Cells(dict[str, tuple[list[int], list[Any]]]):
         self.wanted = wanted
         self.timed = wanted is None or "@timestamp" in wanted
         self.slots: dict[str, tuple[list[int], list[Any]] | None] = dict.fromkeys(_SHIPPER)
+        self.parts: dict[str, list[Part]] = {}
+        """The same for rows that were read kind by kind; None = missing."""
+
+    def all_of(self, name: str) -> list[Part]:
+        """What is known of one column."""
+        rows, values = self.get(name, ([], []))
+        return [*self.parts.get(name, ()), *([(np.array(rows, np.int32), values)] if rows else ())]
 
     def slot(self, key: str) -> tuple[list[int], list[Any]] | None:
         """The lists of one of NXLog's names, made when it is first seen."""
@@ -191,7 +275,7 @@ def _put_time(cells: Cells, row: int, utc: object, local: object, shipped: objec
 def _read_evtx(event: Mapping[str, Any], row: int, cells: Cells) -> None:
     """The reader's rendering of the XML: attributes under `#attributes`, text under `#text`."""
     system = event["System"]
-    for key in ("EventID", "Version", "Level", "Task", "Opcode", "Keywords", "EventRecordID", "Channel", "Computer"):
+    for key in _SYSTEM:
         value = system.get(key)
         if isinstance(value, dict):
             value = value.get("#text")
@@ -204,15 +288,7 @@ def _read_evtx(event: Mapping[str, Any], row: int, cells: Cells) -> None:
 
 
 def _put_attributes(cells: Cells, row: int, system: Mapping[str, Any]) -> None:
-    for element, attribute, name in (
-        ("Provider", "Name", "winlog.provider_name"),
-        ("Provider", "Guid", "winlog.provider_guid"),
-        ("TimeCreated", "SystemTime", _TIMES[0]),
-        ("Execution", "ProcessID", "winlog.process.pid"),
-        ("Execution", "ThreadID", "winlog.process.thread.id"),
-        ("Correlation", "ActivityID", "winlog.activity_id"),
-        ("Security", "UserID", "winlog.user.identifier"),
-    ):
+    for element, attribute, name in _ATTRIBUTES:
         value = ((system.get(element) or {}).get("#attributes") or {}).get(attribute)
         if value is not None:
             _put(cells, name, row, value)
@@ -282,58 +358,42 @@ def _leaves(prefix: str, data: Mapping[str, Any]) -> Iterable[tuple[str, object]
             yield f"{prefix}.{key}", value
 
 
-def _table(cells: Cells, blocks: Sequence[Block], payload: Payload) -> pa.Table:
+def _table(cells: Cells, payload: Payload) -> pa.Table:
     size = len(payload.records)
-    needed = cells.wanted
     columns: dict[str, Any] = {}
-    for name in dict.fromkeys([*(n for b in blocks for n in b.columns), *cells]):
-        if name in _TIMES or name in _CLOCKS or (needed is not None and name not in needed):
-            continue
-        parts = [(b.rows, b.columns[name]) for b in blocks if name in b.columns]
-        rows, values = cells.get(name, ([], []))
-        if rows:
-            parts.append((np.array(rows, np.int32), _texts(values, multi=name in _SEVERAL).dictionary_encode()))
-        if parts:
+    for name in dict.fromkeys([*cells.parts, *cells]):
+        parts = cells.all_of(name)
+        if parts and name not in _TIMES and (cells.wanted is None or name in cells.wanted):
             columns[name] = _column(name, parts, size)
-    if cells.timed:
-        columns["@timestamp"] = _stamps(cells, blocks, payload)
+    if payload.wanted is None or "@timestamp" in payload.wanted:
+        columns["@timestamp"] = _stamps(cells, payload)
     return windows_ecs.enrich(columns, size, payload.wanted)
 
 
-def _column(name: str, parts: Sequence[tuple[common.Ints, pa.DictionaryArray]], size: int) -> pa.Array:
-    """A dictionary-encoded text column of all rows; a number column for the few numeric ones."""
-    coded = _restore(_joined(parts, size))
-    if name not in _NUMBERS:
-        return coded
-    numbers = pa.array([n if n is not None and n >= 0 else None for n in map(common.integer, coded.dictionary.to_pylist())], pa.int64())
-    return numbers.take(coded.indices)
-
-
-def _joined(parts: Sequence[tuple[common.Ints, pa.DictionaryArray]], size: int) -> pa.DictionaryArray:
-    """Coded texts of some rows each, as one column; a value may stand in the dictionary once for each part."""
-    if len(parts) == 1 and len(parts[0][0]) == size:
-        return parts[0][1]
+def _column(name: str, parts: Sequence[Part], size: int) -> pa.Array:
+    """A dictionary-encoded text column; a number column for the few numeric ones."""
+    texts = [_texts(values, multi=name in _SEVERAL) for _, values in parts]
+    coded = _restore((pa.concat_arrays(texts) if len(texts) > 1 else texts[0]).dictionary_encode())
     codes = np.full(size, -1, np.int32)
-    base = 0
-    for rows, column in parts:
-        own = pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)
-        codes[rows] = np.where(own < 0, -1, own + base)
-        base += len(column.dictionary)
-    values = parts[0][1].dictionary if len(parts) == 1 else pa.concat_arrays([column.dictionary for _, column in parts])
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values)
+    found = coded.indices
+    rows = np.concatenate([rows for rows, _ in parts])
+    codes[rows] = (pc.fill_null(found, -1) if found.null_count else found).to_numpy(zero_copy_only=False)
+    indices = pa.array(codes, mask=codes < 0)
+    if name not in _NUMBERS:
+        return pa.DictionaryArray.from_arrays(indices, coded.dictionary)
+    numbers = [n if n is not None and n >= 0 else None for n in map(common.integer, coded.dictionary.to_pylist())]
+    return pa.array(numbers, pa.int64()).take(indices)
 
 
 def _texts(values: list[Any], *, multi: bool) -> pa.Array:
+    first = next((type(value) for value in values if value is not None), str)
     try:
-        return pa.array(values, pa.string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        pass
-    try:
-        whole = pa.array(values, pa.int64())
-        return whole.cast(pa.string())
+        return pa.array(values, pa.int64()).cast(pa.string()) if first is int else pa.array(values, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         joiner = SEP if multi else "\n"
-        return pa.array([joiner.join(map(_text, v)) if isinstance(v, list) else _text(v) for v in values], pa.string())
+        return pa.array(
+            [joiner.join(map(_text, v)) if isinstance(v, list) else None if v is None else _text(v) for v in values], pa.string()
+        )
 
 
 def _text(value: object) -> str:
@@ -349,37 +409,14 @@ def _restore(coded: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(coded.indices, pc.if_else(plain, braced, coded.dictionary))
 
 
-def _stamps(cells: Cells, blocks: Sequence[Block], payload: Payload) -> pa.Array:
+def _stamps(cells: Cells, payload: Payload) -> pa.Array:
     out = np.full(len(payload.records), np.iinfo(np.int64).min, np.int64)
-    for block in blocks:
-        _stamp_block(block, payload.tz, out)
     for name, tz in ((_TIMES[0], "UTC"), (_TIMES[1], payload.tz)):
-        if name in cells:
-            rows, values = cells[name]
+        for rows, values in cells.all_of(name):
             out[rows] = windows_ecs.micros(values, tz)
     missing = out == np.iinfo(np.int64).min
     return pa.array(out, pa.int64(), mask=missing).cast(pa.timestamp("us")).cast(common.TIME)
 
 
-def _stamp_block(block: Block, tz: str, out: np.ndarray[Any, Any]) -> None:
-    """As `_put_time` chooses: what is UTC, else local time, else when it was shipped."""
-    created, utc, local, shipped = (_clock(block, key) for key in _CLOCKS)
-    first = pc.coalesce(created, utc)
-    here = pc.and_(pc.is_null(first), pc.is_valid(local)).to_numpy(zero_copy_only=False)
-    told = pc.coalesce(first, shipped).dictionary_encode()
-    for column, zone, rows in ((told, "UTC", ~here), (local.dictionary_encode(), tz, here)):
-        values = np.append(np.array(windows_ecs.micros(column.dictionary.to_pylist(), zone), np.int64), np.iinfo(np.int64).min)
-        found = values[pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)]
-        out[block.rows[rows]] = found[rows]
-
-
-def _clock(block: Block, key: str) -> pa.Array:
-    """Texts of a time; an empty one is none."""
-    column = block.columns.get(key)
-    if column is None:
-        return pa.nulls(len(block.rows), pa.string())
-    texts = column.cast(pa.string())
-    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-
-
+_PATHS: Final = {windows_block.FLAT: _flat_paths, windows_block.BEAT_6: _beat_6_paths, windows_block.EVTX: _evtx_paths}
 PARSER: Final = Windows()

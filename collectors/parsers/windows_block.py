@@ -1,152 +1,182 @@
-"""Windows events of the usual JSON shapes, a whole block at a time: the quick way. What it leaves, `windows` reads one by one.
+"""Windows events of the usual JSON shapes, kind by kind: of a kind (channel and event code) only what is needed is decoded.
 
-NXLog writes header and data side by side; Winlogbeat before 7 puts the data under `event_data`. A record that is no JSON, has another
-shape, or holds a list or an object where text is usual is left.
+Two passes: the first takes channel and code out of every record, the second what the kind asks for. Keys that nobody needs are skipped
+by the decoder, not built. What has another shape than is usual is left to `windows`, which reads record by record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
-import duckdb
-import numpy as np
+import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from collectors.parsers import _json
-from collectors.parsers.common import Ints, Mask
-from collectors.parsers.find import holding
+Scalar: TypeAlias = str | int | float | bool | None
+"""A record that holds anything else where text is usual is left."""
+Path: TypeAlias = tuple[str, ...]
+"""Keys from the top of a record to a value."""
 
-FEW: Final = 16
-"""Fewer records than this are sooner read one by one."""
-_BEAT_6: Final = "log_name"
-_MARKS: Final = ("Event", "winlog", _BEAT_6)
-"""Keys that NXLog's records do not have: EVTX, Winlogbeat from 7 on, Winlogbeat before."""
-_DATA: Final = "event_data"
-_ODD: Final = ("user_data", "user")
-"""What the records of older Winlogbeats seldom hold: those that do are left."""
-_NESTED: Final = r"\A(\[|\{[\"}])"
-"""JSON text of a list or an object; a GUID in braces is none."""
-Namer = Callable[[str], "str | None"]
-"""Key of a record -> column, None when nobody wants it."""
+
+class _System(msgspec.Struct, gc=False):
+    Channel: str | None = None
+    EventID: Any = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    System: _System
+    UserData: msgspec.Raw | None = None
+
+
+class Mark(msgspec.Struct, gc=False):
+    """What tells the shape and the kind of a record."""
+
+    Channel: str | None = None
+    EventID: int | str | None = None
+    log_name: str | None = None
+    event_id: int | str | None = None
+    user_data: msgspec.Raw | None = None
+    winlog: msgspec.Raw | None = None
+    Event: _Event | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Whether it is one of Windows without doubt."""
+        return (self.EventID is not None and self.Channel is not None) or self.log_name is not None or self.Event is not None
+
+
+FLAT, BEAT_6, EVTX = "flat", "beat6", "evtx"
+_mark: Final = msgspec.json.Decoder(Mark).decode
 
 
 @dataclass(frozen=True)
-class Block:
-    """Columns of some rows."""
+class Kind:
+    """Records that are read alike."""
 
-    rows: Ints
-    """Row numbers, ascending."""
-    columns: Mapping[str, pa.Array]
-    """Column name -> coded texts (dictionary), one for each of `rows`; null = missing."""
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """How keys become columns."""
-
-    flat: Namer
-    beat: Namer
-    """Keys beside `event_data`."""
-    data: Namer
-    """Keys inside `event_data`."""
+    shape: str
+    channel: str
+    code: str
 
 
-def read(records: pa.Array, shapes: Shapes, times: Sequence[str]) -> tuple[list[Block], Mask]:
-    """Blocks, and which rows they hold. `times`: keys that are wanted under their own names (see `windows`)."""
-    done = np.zeros(len(records), np.bool_)
-    if len(records) < FEW:
-        return [], done
-    rows = np.arange(len(records), dtype=np.int32)
+def marks(texts: Sequence[str]) -> list[Mark | None]:
+    """One for each text; None where it is no such record."""
     try:
-        found = _blocks(records, rows, shapes, times)
-    except duckdb.Error:  # one of them is no JSON: look at each
-        rows = np.flatnonzero(_json.valid(records)).astype(np.int32)
-        found = _blocks(records.take(pa.array(rows)), rows, shapes, times) if len(rows) >= FEW else []
-    for block in found:
-        done[block.rows] = True
-    return found, done
+        return list(map(_mark, texts))
+    except msgspec.MsgspecError:
+        return [_marked(text) for text in texts]
 
 
-def _blocks(records: pa.Array, rows: Ints, shapes: Shapes, times: Sequence[str]) -> list[Block]:
-    present = _json.keys(records)
-    if len(present) >= _json.MAX_KEYS:
-        return []
-    held = {mark: holding(records, f'"{mark}":'.encode()) for mark in _MARKS if mark in present}
-    none = np.zeros(len(rows), np.bool_)
-    beat = held.get(_BEAT_6, none)
-    flat = ~np.logical_or.reduce([none, *held.values()])
-    for mark in held.keys() - {_BEAT_6}:
-        beat = beat & ~held[mark]
+class Recent:
+    """Texts and marks of the records that were looked at last: who recognises a batch and who reads it ask for the same."""
+
+    def __init__(self) -> None:
+        self._last: tuple[weakref.ref[pa.Array], list[str], list[Mark | None]] | None = None
+
+    def of(self, records: pa.Array) -> tuple[list[str], list[Mark | None]]:
+        """Of these records; kept."""
+        last = self._last
+        if last is None or last[0]() is not records:
+            texts = records.to_pylist()
+            last = self._last = weakref.ref(records), texts, marks(texts)
+        return last[1], last[2]
+
+    def take(self, records: pa.Array) -> tuple[list[str], list[Mark | None]]:
+        """The same; not kept any longer."""
+        found = self.of(records)
+        self._last = None
+        return found
+
+
+RECENT: Final = Recent()
+
+
+def _marked(text: str) -> Mark | None:
+    try:
+        return _mark(text)
+    except msgspec.MsgspecError:
+        return None
+
+
+def kinds(found: Sequence[Mark | None]) -> tuple[dict[Kind, list[int]], list[int]]:
+    """Rows of each kind, and the rows that are left."""
+    groups: dict[tuple[str, Any, Any], list[int]] = {}
+    rest: list[int] = []
+    for row, mark in enumerate(found):
+        if mark is None or mark.winlog is not None:
+            rest.append(row)
+        elif mark.Event is not None:
+            key = (EVTX, mark.Event.System.Channel, mark.Event.System.EventID)
+            if mark.Event.UserData is None and type(key[2]) in (int, str):
+                groups.setdefault(key, []).append(row)
+            else:
+                rest.append(row)
+        elif mark.log_name is not None:
+            (groups.setdefault((BEAT_6, mark.log_name, mark.event_id), []) if mark.user_data is None else rest).append(row)
+        else:
+            groups.setdefault((FLAT, mark.Channel, mark.EventID), []).append(row)
+    out: dict[Kind, list[int]] = {}
+    for (shape, channel, code), rows in groups.items():
+        if channel is None or code is None:
+            rest += rows
+        else:
+            out.setdefault(Kind(shape, channel, str(code)), []).extend(rows)
+    return {kind: sorted(rows) for kind, rows in out.items()}, sorted(rest)
+
+
+class Reader:
+    """Decodes the values at some paths of a record."""
+
+    def __init__(self, paths: Sequence[tuple[Path, str]]) -> None:
+        tree: dict[str, Any] = {}
+        for path, _ in paths:
+            at = tree
+            for key in path[:-1]:
+                at = at.setdefault(key, {})
+            at[path[-1]] = None
+        self._decode = msgspec.json.Decoder(_struct(tree)).decode
+        self.columns = [(name, attrgetter(".".join(_attributes(tree, path)))) for path, name in paths]
+
+    def read(self, texts: Sequence[str], rows: Sequence[int], left: list[int]) -> tuple[list[int], list[Any]]:
+        """(rows, decoded objects); rows that hold something unusual go to `left`."""
+        try:
+            return list(rows), [self._decode(texts[row]) for row in rows]
+        except (msgspec.MsgspecError, RecursionError):
+            pass
+        good, found = [], []
+        for row in rows:
+            try:
+                found.append(self._decode(texts[row]))
+                good.append(row)
+            except (msgspec.MsgspecError, RecursionError):
+                left.append(row)
+        return good, found
+
+
+def _attributes(tree: dict[str, Any], path: Path) -> list[str]:
     out = []
-    if flat.any():
-        out.append(_flat(records, np.flatnonzero(flat), present, shapes.flat, times))
-    if beat.any():
-        out.append(_beats(records, np.flatnonzero(beat), shapes))
-    return [Block(rows[block.rows], block.columns) for block in out if len(block.rows)]
+    for key in path:
+        out.append(f"f{list(tree).index(key)}")
+        tree = tree[key]
+    return out
 
 
-def _flat(records: pa.Array, at: Ints, present: Sequence[str], namer: Namer, times: Sequence[str]) -> Block:
-    """Header and data side by side."""
-    return _block(records, at, [key for key in present if key in times or namer(key) is not None], namer, times)
+def _struct(tree: dict[str, Any]) -> type[msgspec.Struct]:
+    """A type whose attributes f0, f1, … are the keys of a tree, in order; what is nested is empty when it is absent."""
+    fields: list[tuple[str, Any, Any]] = []
+    for number, (key, inner) in enumerate(tree.items()):
+        if inner is None:
+            fields.append((f"f{number}", Scalar, msgspec.field(name=key, default=None)))
+        else:
+            nested = _struct(inner)
+            fields.append((f"f{number}", nested, msgspec.field(name=key, default_factory=nested)))
+    return msgspec.defstruct("Record", fields, gc=False)
 
 
-def _block(records: pa.Array, at: Ints, keys: Sequence[str], namer: Namer, times: Sequence[str]) -> Block:
-    """The columns of the records at these places, without those that hold something nested."""
-    part = records if len(at) == len(records) else records.take(pa.array(at))
-    columns: dict[str, pa.Array] = {}
-    nested = np.zeros(len(at), np.bool_)
-    for key, text in zip(keys, _json.values(part, keys), strict=True):
-        name, column = namer(key), text.dictionary_encode()
-        deep = pc.match_substring_regex(column.dictionary, _NESTED)
-        if pc.any(deep).as_py():
-            nested |= np.append(deep.to_numpy(zero_copy_only=False), False)[_codes(column)]
-        for target in dict.fromkeys([name, key if key in times else None]):
-            if target is not None:
-                columns[target] = _either(columns[target], column) if target in columns else column
-    return _without(Block(at, columns), nested)
-
-
-def _beats(records: pa.Array, at: Ints, shapes: Shapes) -> Block:
-    """Header at the top, data under `event_data`."""
-    part = records.take(pa.array(at))
-    present = _json.keys(part)
-    marks = [key for key in (_BEAT_6, _DATA, *_ODD) if key in present]
-    held = dict(zip(marks, _json.values(part, marks), strict=True))
-    usual = pc.is_valid(held[_BEAT_6])
-    for odd in (held[key] for key in _ODD if key in held):
-        usual = pc.and_(usual, pc.is_null(odd))
-    inner = pc.fill_null(held[_DATA], "{}") if _DATA in held else pa.array(["{}"] * len(at), pa.string())
-    usual = pc.and_(usual, pc.starts_with(inner, "{"))
-    at, part, inner = at[usual.to_numpy(zero_copy_only=False)], part.filter(usual), inner.filter(usual)
-    if not len(at):
-        return Block(at, {})
-    times = [key for key in present if key == "@timestamp"]
-    outer = _block(part, np.arange(len(at)), [*times, *(k for k in present if shapes.beat(k) is not None)], shapes.beat, times)
-    data = _block(inner, np.arange(len(at)), [key for key in _json.keys(inner) if shapes.data(key) is not None], shapes.data, ())
-    both = np.intersect1d(outer.rows, data.rows)
-    outer, data = _only(outer, both), _only(data, both)
-    return Block(at[both], {**outer.columns, **data.columns})
-
-
-def _only(block: Block, rows: Ints) -> Block:
-    return _without(block, ~np.isin(block.rows, rows))
-
-
-def _without(block: Block, drop: Mask) -> Block:
-    if not drop.any():
-        return block
-    keep = pa.array(np.flatnonzero(~drop))
-    return Block(block.rows[~drop], {name: column.take(keep) for name, column in block.columns.items()})
-
-
-def _either(first: pa.Array, second: pa.Array) -> pa.Array:
-    """Two keys of one meaning: the first that has a value."""
-    return pc.coalesce(first.cast(pa.string()), second.cast(pa.string())).dictionary_encode()
-
-
-def _codes(column: pa.Array) -> Ints:
-    codes = column.indices
-    return (pc.fill_null(codes, -1) if codes.null_count else codes).to_numpy(zero_copy_only=False)
+@lru_cache(1024)
+def reader(paths: tuple[tuple[Path, str], ...]) -> Reader:
+    """Made once for each set of paths."""
+    return Reader(paths)

@@ -154,6 +154,11 @@ class _Everything(frozenset[str]):
         return True
 
 
+def module(channel: str) -> tuple[str, str]:
+    """`event.module` and `event.dataset` of a channel."""
+    return _MODULES.get(channel, ("windows", "windows.forwarded"))
+
+
 def enrich(columns: dict[str, Any], size: int, wanted: frozenset[str] | None) -> pa.Table:
     """Add the ECS columns that are wanted; drop what was only read for them."""
     code = _codes_of(columns.get("event.code"), size)
@@ -245,7 +250,7 @@ def _kinds(made: dict[str, Any], channel: Coded, code: Coded, size: int, wanted:
         values = [_KINDS.get(k, ("", "", "", ""))[place] or None for k in known]
         if any(values):
             made[name] = pa.array(values, pa.string()).take(index)
-    modules = [_MODULES.get(k[0], ("windows", "windows.forwarded")) for k in known]
+    modules = [module(k[0]) for k in known]
     made["event.module"] = pa.DictionaryArray.from_arrays(index, pa.array([m for m, _ in modules]))
     made["event.dataset"] = pa.DictionaryArray.from_arrays(index, pa.array([d for _, d in modules]))
     made["event.kind"] = common.constant("event", size)

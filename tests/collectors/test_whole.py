@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors import evtx, whole
+from collectors import evtx, lines, whole
 from domain.i18n import t
 
 
@@ -190,6 +190,6 @@ def test_links_are_told_and_not_followed(tmp_path: Path) -> None:
 
 
 def test_utf16_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole, "BLOCK", 7)
+    monkeypatch.setattr(lines, "BLOCK", 7)
     (tmp_path / "u.log").write_bytes(b"\xff\xfe" + "Đỗ Văn\r\n😀 hai\nba".encode("utf-16-le"))
     assert [r for _, _, r in read(tmp_path / "u.log")[0]] == ["Đỗ Văn".encode(), "😀 hai".encode(), b"ba"]
