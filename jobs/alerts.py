@@ -73,7 +73,8 @@ class Filter:
 
     def _named(self, alert: Alert) -> bool:
         rule = self.rule.lower()
-        if rule and rule not in alert.rule.id.lower() and rule not in alert.rule.title.lower() and rule not in titles.title(alert.rule).lower():
+        called = (alert.rule.id, alert.rule.title, titles.title(alert.rule)) if rule else ()
+        if rule and not any(rule in name.lower() for name in called):
             return False
         if self.incident == "none":
             return not alert.incident and self._about(alert)
@@ -191,6 +192,10 @@ def reopen(runtime: Runtime, prefixes: Sequence[str], reason: str) -> list[Alert
     def body(alert: Alert) -> tuple[str, Mapping[str, Any]]:
         if alert.is_open:
             raise UsageError(f"alert {alert.id} is open already")
+        if alert.duplicate_of and alert.id in get(runtime.store.records, alert.duplicate_of).merged:
+            raise UsageError(
+                f"alert {alert.id} was merged: its events belong to {alert.duplicate_of}", hint=f"soc alerts show {alert.duplicate_of[:8]}"
+            )  # fmt: skip
         return "reopened", {"reason": why}
 
     return change(runtime, prefixes, body)
