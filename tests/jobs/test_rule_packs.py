@@ -321,7 +321,9 @@ def test_changed_and_missing_files_are_told_and_do_not_run_again(site: Path, soc
     (place / "web" / "a.yml").write_bytes(rule("A", "harmless"))
     assert rules("packs", code=1)["troubles"][0]["kind"] == "damaged"
     doctor = json.loads(soc_here(*NOW, "doctor", "--json").stdout)
-    assert [f["next"] for f in doctor["findings"] if "were changed after the import" in f["sentence"]] == ["soc rules import PACK --name web"]
+    assert [f["next"] for f in doctor["findings"] if "were changed after the import" in f["sentence"]] == [
+        "soc rules import PACK --name web"
+    ]
     done = soc_here(*NOW, "rules", "activate", "web")
     assert (done.returncode, "its files are not those that were imported" in done.stderr) == (6, True)
     for path in sorted(place.rglob("*"), reverse=True):
