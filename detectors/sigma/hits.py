@@ -57,7 +57,7 @@ class Hits:
     group: Codes
     """Index into `Table.groups`."""
     rules: Ints
-    """One bit for each distinct rule of the correlation that matched."""
+    """One bit for each distinct rule of the correlation that matched; negative: the bit of a rule that, as is now known, did not."""
     value: Codes
     """Index into `Table.values`; -1 = none."""
     carried: Codes
@@ -97,10 +97,12 @@ class Table:
     groups: Names = field(default_factory=Names)
     values: Names = field(default_factory=Names)
     carried: Names = field(default_factory=Names)
+    floors: dict[int, int] = field(default_factory=dict)
+    """Group -> time of the newest of its hits that was forgotten."""
     parts: list[Hits] = field(default_factory=list)
 
     def sorted(self) -> Hits:
-        """All hits by group, then in order, each event once in a group."""
+        """All hits by group, then in order, each event once in a group. `rules` 0: no rule stands behind the hit any more."""
         hits = joined(self.parts)
         if len(hits):
             hits = self._merged(self._ordered(hits))
@@ -123,11 +125,11 @@ class Table:
     def _merged(self, hits: Hits) -> Hits:
         """An event that came by several rules, or once more, is one hit."""
         again = np.append(False, _same(hits, hits.stream) & (hits.event[1:] == hits.event[:-1]))
-        if not again.any():
+        if not again.any() and not (hits.rules < 0).any():
             return hits
         starts = np.flatnonzero(~again)
         out = hits.take(starts)
-        out.rules = np.bitwise_or.reduceat(hits.rules, starts)
+        out.rules = _standing(hits.rules, starts)
         out.arrival = np.minimum.reduceat(hits.arrival, starts)
         out.told = np.logical_or.reduceat(hits.told, starts)
         out.fired = np.logical_or.reduceat(hits.fired, starts)
@@ -141,6 +143,12 @@ class Table:
             elif codes:
                 out.value[place] = codes[0]
         return out
+
+
+def _standing(rules: Ints, starts: Array) -> Ints:
+    """The rules that stand behind each event: those that were found, without those that were taken back."""
+    found = np.bitwise_or.reduceat(np.maximum(rules, 0), starts)
+    return np.asarray(found & ~np.bitwise_or.reduceat(np.maximum(-rules, 0), starts), np.int64)
 
 
 def _same(hits: Hits, place: Array) -> Bools:
@@ -255,8 +263,8 @@ class Feed:
     """Fields that the correlations above ask for; "" = not of this rule."""
 
 
-def enter(table: Table, feed: Feed, found: Gathered, now: int) -> None:
-    """Put what a rule found into the table of a correlation. An event that lacks a group-by field belongs to no group."""
+def enter(table: Table, feed: Feed, found: Gathered, now: int, *, back: bool = False) -> None:
+    """Put what a rule found into the table of a correlation; `back`: it did not after all. Events without a group-by field stay out."""
     size = len(found.at)
     group, rows = _groups(table.groups, [_column(found, n, size) for n in feed.groups], found.exercise)
     if not len(rows):
@@ -265,9 +273,10 @@ def enter(table: Table, feed: Feed, found: Gathered, now: int) -> None:
     value = _numbered(table.values, [_column(found, n, size) for n in feed.values], size, _combined)
     carried = _numbered(table.carried, [_column(found, n, size) for n in feed.carried], size, lambda row: row)
     count = len(rows)
+    bits = np.full(count, -feed.bit if back else feed.bit, np.int64)
     table.parts.append(Hits(
-        found.at[rows], streams[found.stream[rows]], found.position[rows], found.event[rows], group, np.full(count, feed.bit, np.int64),
-        value[rows], carried[rows], np.full(count, now, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.bool_),
+        found.at[rows], streams[found.stream[rows]], found.position[rows], found.event[rows], group, bits, value[rows], carried[rows],
+        np.full(count, now, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.bool_),
     ))  # fmt: skip
 
 

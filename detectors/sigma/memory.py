@@ -26,7 +26,7 @@ MOST: Final = 200_000
 """Hits that one correlation remembers."""
 FORM: Final = 1
 _MICRO: Final = 1_000_000
-_FEW: Final = 1 << 30
+_NEVER: Final = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Shed:
 def pack(done: Round, newest: int, now: int, most: int = MOST) -> tuple[dict[str, Any], Shed | None]:
     """What the next scan needs of a correlation, and what was shed."""
     rule, hits = done.rule, done.hits
-    told = replace(hits, told=hits.told | done.covered, fired=hits.fired | done.answer.holds)
+    told = done.covered | (hits.told & (done.firm | (hits.at <= done.floor())))
     horizon = rule.span + LATE * _MICRO
     keep = (hits.at >= newest - horizon) | (hits.arrival >= now - horizon)
     shed = None
@@ -56,7 +56,19 @@ def pack(done: Round, newest: int, now: int, most: int = MOST) -> tuple[dict[str
             int(lost.sum()), len(np.unique(hits.group[lost])), int(hits.at[lost].max()), bool((hits.at[lost] < newest - rule.span).all())
         )  # fmt: skip
         keep = kept
-    return _packed(rule, done.table, told.take(np.flatnonzero(keep))), shed
+    _lower(done, ~keep)
+    return _packed(rule, done.table, replace(hits, told=told, fired=done.answer.holds).take(np.flatnonzero(keep))), shed
+
+
+def _lower(done: Round, lost: Bools) -> None:
+    """Note up to when hits of each group are forgotten."""
+    hits = done.hits
+    if not lost.any():
+        return
+    newest = np.full(int(hits.group.max()) + 1, -_NEVER, np.int64)
+    np.maximum.at(newest, hits.group[lost], hits.at[lost])
+    for group in np.unique(hits.group[lost]).tolist():
+        done.table.floors[group] = max(int(newest[group]), done.table.floors.get(group, -_NEVER))
 
 
 def _least(done: Round, keep: Bools, newest: int, most: int) -> Bools:
@@ -92,6 +104,8 @@ def _packed(rule: Correlation, table: Table, hits: Hits) -> dict[str, Any]:
     columns = {f.name: getattr(hits, f.name) for f in fields(hits)}
     for name, known in (("stream", table.streams), ("group", table.groups), ("value", table.values), ("carried", table.carried)):
         used, columns[name] = _renumbered(columns[name])
+        if name == "group":
+            out["floors"] = [[place, table.floors[code]] for place, code in enumerate(used.tolist()) if code in table.floors]
         texts = list(known)
         out[f"{name}s"] = [_plain(texts[code]) for code in used.tolist()]
     out["last"], out["arrived"] = int(hits.at.max()), int(hits.arrival.max())
@@ -132,7 +146,7 @@ def unpack(one: Mapping[str, Any]) -> Table:
     columns["at"] = np.cumsum(columns["at"])
     table = Table(
         _names(one["streams"]), _names((flag, tuple(values)) for flag, values in one["groups"]), _names(one["values"]),
-        _names(tuple(row) for row in one["carrieds"]),
+        _names(tuple(row) for row in one["carrieds"]), {int(group): int(at) for group, at in one["floors"]},
     )  # fmt: skip
     table.parts.append(joined([Hits(**columns)]))
     return table
