@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from detectors.base import Scanned
 from detectors.joined import joined
-from detectors.sigma import explain
+from detectors.sigma import explain, twins
 from detectors.sigma.correlator import Correlator
 from detectors.sigma.hits import Gathered
 from detectors.sigma.ruleset import RuleSet
@@ -59,15 +59,20 @@ class SigmaDetector:
         self.rules = rules
         self._retro = retro
         self._correlator = Correlator(rules, retro=retro, hunt=hunt)
+        self._doubled = [twins.doubled(rule) for rule in rules.rules]
         self._alerts = [not rule.quiet and (hunt or rule.ref.level != NO_ALERT) for rule in rules.rules]
 
-    def scan(self, chunks: Iterable[Chunk], state: Mapping[str, Any], now: datetime, events: EventStore) -> Scanned:  # noqa: ARG002  the contract
+    def scan(self, chunks: Iterable[Chunk], state: Mapping[str, Any], now: datetime, events: EventStore) -> Scanned:
         """Findings on the new events; `state` carries the hits that correlations still need."""
         groups: dict[tuple[int, tuple[Entity, ...], bool], _Group] = {}
         gathered: list[Gathered] = []
         for chunk in joined(chunks):
             for key, rows in self.rules.matcher.run(chunk):
                 number = int(str(key))
+                if self._doubled[number]:
+                    rows = twins.single(self.rules.rules[number], chunk, rows, _times(chunk, rows), events)
+                    if not len(rows):
+                        continue
                 if self._correlator.second.uses(number):
                     gathered.append(self._correlator.gather(number, chunk, rows, _times(chunk, rows)))
                 if self._alerts[number]:
