@@ -115,6 +115,8 @@ def imported(staged: Staged, change: Change, found: DryRun | None, switched: Swi
         say(t("packs.active", name=staged.name, version=staged.version.id, rules=switched.rules))
     elif found is not None and found.floods(most):
         say(t("packs.held", name=staged.name, version=staged.version.id, n=len(found.floods(most)), most=most))
+    elif staged.running:
+        say(t("packs.same", name=staged.name, version=staged.version.id))
     else:
         say(t("packs.ready", name=staged.name, version=staged.version.id))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,17 @@ def test_a_flood_is_refused_unless_told(site: Path, soc_here: Soc, rules: Any) -
     assert "Not activated: web@" in done.stderr
     assert rules("packs")["packs"][0]["label"] == ""
     assert rules("activate", "web", "--max-alerts", "1", "--yes")["active"]
+
+
+def test_what_runs_already_is_not_switched_again(site: Path, soc_here: Soc, rules: Any) -> None:
+    first = rules("import", str(folder(site / "web", V1)))
+    records = [r.type for r in runtime(site).store.records.find(rule_packs_state.STREAM)]
+    again = rules("import", str(zipped(site / "web.zip", V1)))
+    assert (again["version"], again["active"], again["added"]) == (first["version"], True, 0)
+    assert [r.type for r in runtime(site).store.records.find(rule_packs_state.STREAM)] == records == ["activated"]
+    assert "is what runs already" in soc_here(*NOW, "rules", "import", str(site / "web"), "--stage").stderr
+    done = soc_here(*NOW, "rules", "rollback", "web")
+    assert "Pack web does not run any more" in done.stderr
 
 
 def test_a_file_against_what_runs_leaves_nothing_behind(site: Path, rules: Any) -> None:
@@ -370,6 +382,7 @@ def test_words_for_what_is_not_there(site: Path, soc_here: Soc, words: tuple[str
         ("sigma-r2026-10-01.zip", "sigma"),
         ("sigma-2026.10.1.tar.gz", "sigma"),
         ("Gói luật.zip", "gói-luật"),
+        (unicodedata.normalize("NFD", "Gói luật.zip"), "gói-luật"),
         ("2026.zip", "2026"),
         ("rules-v1.2.tar.xz", "rules"),
     ],
