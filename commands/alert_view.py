@@ -37,8 +37,8 @@ def row(alert: Alert, own: int = 0) -> tuple[object, ...]:
     flags = "".join(f" [{t(f'alerts.flag_{name}')}]" for name in ("retro", "exercise") if getattr(alert, name))
     status = t(f"alerts.verdict_{alert.verdict}") if alert.verdict else t(f"alerts.status_{alert.status}")
     return (
-        alert.id[:8], t(f"alerts.level_{alert.rule.level}"), titles.full(alert.rule, cut=own) + flags, about, alert.count, show_local(alert.first),
-        show_local(alert.last), status, alert.incident,
+        alert.id[:8], t(f"alerts.level_{alert.rule.level}"), titles.full(alert.rule, cut=own) + flags, about, alert.count,
+        show_local(alert.first), show_local(alert.last), status, alert.incident,
     )  # fmt: skip
 
 

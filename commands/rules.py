@@ -35,9 +35,11 @@ _MORE: Final = ("techniques", "next")
 """Keys of JSON rows beside those of the table."""
 
 
-def _rows(states: Any, limit: int) -> list[list[str]]:
+def _rows(states: Any, limit: int, form: str) -> list[list[str]]:
+    """People read titles in their language; JSON and CSV keep the rule's own."""
+    own = common.OPTIONS.json or form != "table"
     picked = states[:limit] if limit else states
-    return [[s.status, s.level, s.title, s.id, s.file, s.told()] for s in picked]
+    return [[s.status, s.level, s.title if own else s.spoken, s.id, s.file, s.told()] for s in picked]
 
 
 @app.command("list")
@@ -46,7 +48,7 @@ def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
     from jobs import rules as job
 
     states = job.listing(_load(rules))
-    common.show(_headers(), _rows(states, limit), form, _KEYS)
+    common.show(_headers(), _rows(states, limit, form), form, _KEYS)
     _count(states)
 
 
@@ -70,7 +72,7 @@ def check(
     elif common.OPTIONS.json or form == "json":
         common.emit([dict(zip((*_KEYS, *_MORE), rules_check.row(s), strict=True)) for s in (states[:limit] if limit else states)])
     else:
-        common.show(_headers(), _rows(states, limit), form, _KEYS)
+        common.show(_headers(), _rows(states, limit, form), form, _KEYS)
     _count(states)
     rules_check.summary(states)
 
