@@ -38,6 +38,8 @@ CHECKS: Final[Mapping[str, Check]] = {
     "tag-without-namespace": Check("error", structure.tag_without_namespace, refused=True),
     "empty-selection": Check("error", structure.empty_selection, refused=True),
     "nested-value": Check("error", structure.nested_value, refused=True),
+    "name-not-text": Check("error", modifiers.name_not_text, refused=True),
+    "empty-values": Check("error", values.empty_values, refused=True),
     "unknown-modifier": Check("error", modifiers.unknown_modifier, refused=True),
     "modifier-combination": Check("error", modifiers.modifier_combination, refused=True),
     "modifier-value": Check("error", modifiers.modifier_value, refused=True),
@@ -78,7 +80,6 @@ CHECKS: Final[Mapping[str, Check]] = {
     "field-case": Check("warning", logic.field_case),
     "specific-logsource": Check("note", logic.specific_logsource),
     # values
-    "empty-values": Check("warning", values.empty_values),
     "control-character": Check("warning", values.control_character),
     "invisible-character": Check("warning", values.invisible_character),
     "escaped-wildcard": Check("warning", values.escaped_wildcard),
