@@ -133,7 +133,7 @@ def _save_cache(path: Path, rules: RuleSet) -> None:
         part.replace(path)
         for old in sorted(path.parent.glob("rules-*.json"), key=lambda p: p.stat().st_mtime)[:-4]:
             old.unlink(missing_ok=True)
-    except OSError:
+    except (OSError, TypeError):  # TypeError: a number of more than 64 bits in a correlation
         return
 
 
