@@ -79,13 +79,15 @@ def work(runtime: Runtime, rules: RuleSet, run: Callable[[Detector, int], None])
 
 def subset(rules: RuleSet, ids: set[str]) -> RuleSet:
     """These rules, with the rules and correlations that their correlations stand on."""
+    from detectors.sigma.correlation import named
+
     wanted, kept, size = set(ids), set[int](), -1
     while size != len(kept):
         size = len(kept)
         for number, one in enumerate(rules.correlations):
             if number not in kept and wanted & {str(one.data.get("id")), str(one.data.get("name"))}:
                 kept.add(number)
-                wanted |= {str(name) for name in one.data["correlation"].get("rules") or ()}
+                wanted |= set(named(one.data))
     picked = [replace(r, quiet=r.quiet or r.ref.id not in ids) for r in rules.rules if r.ref.id in wanted or (r.name and r.name in wanted)]
     return type(rules)(picked, [one for number, one in enumerate(rules.correlations) if number in kept])
 
