@@ -143,7 +143,7 @@ def explain(
     rule: Annotated[str, typer.Argument(help="id or its beginning, words of the title, or a rule file")],
     event: Annotated[
         str,
-        typer.Argument(help="event id of the store; FILE (its first record), FILE:LINE (EVTX: record id), FILE#RECORD as soc hunt shows it"),
+        typer.Argument(help="event id of the store; FILE (its first record), FILE:LINE (EVTX: record id), FILE#RECORD as in soc hunt"),
     ],
     rules: _RULES = None,
     parser: Annotated[str, typer.Option(help="parser of a raw record")] = "auto",

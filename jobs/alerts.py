@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain import alert as alerts
-from domain import titles
+from domain import spoken, titles
 from domain.alert import VERDICTS, Alert
-from domain.alert_fold import fold, fold_all, to_json
+from domain.alert_fold import fold, fold_all, rule_json, to_json
 from domain.errors import ConflictError, UsageError
 from domain.severity import LEVELS, rank
 from domain.text import clean, csv_safe, one_line
@@ -208,7 +208,9 @@ def as_csv(found: Iterable[Alert]) -> str:
     names: list[str] = []
     for alert in found:
         cells = {k: v for k, v in to_json(alert).items() if k not in ("rule", "reasons", "why")}
-        cells = {**{f"rule.{k}": v for k, v in to_json(alert)["rule"].items()}, **cells}
+        rule = {**rule_json(alert.rule), "source": alert.rule.source}
+        told = {"title_local": titles.headline(alert.rule, alert.entities), "sentence": spoken.sentence(alert.reasons)}
+        cells = {**{f"rule.{k}": v for k, v in rule.items()}, **cells, **told}
         if not names:
             names = list(cells)
             writer.writerow(names)
