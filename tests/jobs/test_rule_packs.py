@@ -304,6 +304,24 @@ def test_two_machines_with_one_store_do_not_disagree_silently(
     assert (trouble.here, trouble.values["wanted"], trouble.next) == (staged.version.id, "-", "soc rules remove web")
 
 
+def test_the_whole_way_on_a_cluster(opensearch_url: str, index_prefix: str, tmp_path: Path, soc_here: Soc, rules: Any) -> None:
+    store = f'[store]\nurl = "{opensearch_url}"\nindex_prefix = "{index_prefix}"\n'
+    (tmp_path / "soc.toml").write_text(f'{store}[[source]]\nid = "web"\ntype = "file"\npath = "web.log"\nparser = "nginx"\n')
+    (tmp_path / "web.log").write_text("".join(LOG))
+    assert soc_here(*NOW, "collect", "once").returncode == 0
+    first = rules("import", str(folder(tmp_path / "web", V1)))
+    soc_here(*NOW, "scan")
+    one = found(soc_here)
+    assert set(one) == {("A", "203.0.113.9"), ("A", "2001:db8::7")}
+    rules("import", str(zipped(tmp_path / "web-2.zip", V2)), "--stage")
+    tried = rules("activate", "web")["dry_run"]
+    assert (tried["events"], tried["opened"], tried["vanished"]) == (6, 2, 1)
+    soc_here(*NOW, "scan")
+    assert set(found(soc_here)) == {*one, ("C", "203.0.113.9"), ("C", "10.0.0.5")}
+    assert rules("rollback", "web")["fingerprint"] == first["fingerprint"]
+    assert rules("packs")["troubles"] == []
+
+
 def test_killed_before_it_was_recorded_it_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = runtime(tmp_path)
     first = rule_packs.stage(here, folder(tmp_path / "1", V1), "web")
