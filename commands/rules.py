@@ -13,6 +13,7 @@ import typer
 from commands import common, rules_lint, rules_packs, rules_tune
 from domain.errors import UsageError
 from domain.i18n import t
+from domain.text import one_line
 
 app = typer.Typer(no_args_is_help=True)
 _RULES = Annotated[list[str] | None, typer.Option("--rules", help="rule file or folder (default: shipped, imported and content rules)")]
@@ -160,7 +161,7 @@ def explain(
     if common.OPTIONS.json:
         common.emit(job.to_json(found))
     else:
-        sys.stdout.writelines(f"{line}\n" for line in job.lines(found, whole=whole))
+        sys.stdout.writelines(f"{one_line(line)}\n" for line in job.lines(found, whole=whole))
     raise typer.Exit(0 if found.holds else 1)
 
 

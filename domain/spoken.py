@@ -20,6 +20,8 @@ _PATTERN: Final = 100
 """Characters of a value seen, and of what a rule compares it with."""
 _REASONS: Final = 4
 """Reasons that a sentence names."""
+_LABELS: Final = frozenset({"event.code", "event.dataset", "winlog.channel", "winlog.provider_name"})
+"""Fields that say which kind of event it is: named last."""
 _TERM: Final = re.compile(r"([a-z_]+)(?:: (.*))?", re.DOTALL)
 _LIMIT: Final = re.compile(r"(gte|gt|lte|lt|eq|neq) ([\d.e+]+)")
 _SAME: Final = ("eq", "like")
@@ -39,7 +41,8 @@ def reason(why: Reason) -> str:
 
 def sentence(reasons: Sequence[Reason]) -> str:
     """The reasons in one line without the values seen: `Dòng lệnh (process.command_line) chứa “sekurlsa”; …`."""
-    return "; ".join(dict.fromkeys(map(_short, reasons[:_REASONS])))
+    telling = sorted(reasons, key=lambda why: why.field in _LABELS)
+    return "; ".join(dict.fromkeys(map(_short, telling[:_REASONS])))
 
 
 def _short(why: Reason) -> str:
