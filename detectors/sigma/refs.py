@@ -17,12 +17,13 @@ from domain.alert import RuleRef
 def reference(data: Mapping[str, Any], kind: str = "sigma") -> RuleRef:
     """Identity of a rule; the version is the hash of what it says. ValueError for text that is no Unicode."""
     digest = hashlib.blake2b(_content(data), digest_size=6).hexdigest()
+    tags = data.get("tags")
     return RuleRef(
         id=str(data.get("id") or data.get("name") or f"unnamed-{digest}"),
         title=str(data.get("title") or ""),
         level=str(data.get("level") or "medium"),
         version=digest,
-        tags=tuple(str(tag) for tag in data.get("tags") or ()),
+        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
         kind=kind,
         source=_source(data.get("logsource")),
     )

@@ -58,6 +58,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "filter-elsewhere": Check("warning", collection=collection.filter_elsewhere),
     "filter-unowned": Check("warning", collection=collection.filter_unowned),
     "group-by-unheld": Check("warning", collection=collection.group_by_unheld),
+    "long-timespan": Check("note", collection=collection.long_timespan),
     "loud-base": Check("note", collection=collection.loud_base),
     "informational-correlation": Check("note", metadata.informational_correlation),
     # across files
@@ -78,6 +79,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "unheld-field": Check("warning", logic.unheld_field),
     "unheld-negated": Check("warning", logic.unheld_negated),
     "field-case": Check("warning", logic.field_case),
+    "field-spelling": Check("warning", logic.field_spelling),
     "specific-logsource": Check("note", logic.specific_logsource),
     # values
     "control-character": Check("warning", values.control_character),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from detectors.sigma.cells import Cell
 from detectors.sigma.correlation_check import link
@@ -17,6 +18,8 @@ from detectors.sigma.model import Other
 from detectors.sigma.refs import reference
 from detectors.sigma.route import Blind
 
+LONG: Final = 7 * 86400
+"""Seconds from which a timespan is long."""
 Found: TypeAlias = Iterator[tuple[Document, Cell, Mapping[str, object]]]
 
 
@@ -191,3 +194,18 @@ def filter_unowned(collection: Collection) -> Found:
         lacking = [key for key in WANTED if not document.data.get(key)] if document.kind == "filter" else []
         if lacking:
             yield document, document.cell.key("title") or document.cell, {"keys": listed(lacking)}
+
+
+def long_timespan(collection: Collection) -> Found:
+    """Every hit is remembered for the whole timespan."""
+    for document in collection.documents:
+        spec = document.cell.get("correlation")
+        span = spec.get("timespan") if spec else None
+        seconds = _seconds(str(span.value)) if span else 0
+        if span and seconds > LONG:
+            yield document, span, {"timespan": span.value, "days": LONG // 86400}
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,9})([hdwMy])", text)
+    return int(found[1]) * {"h": 3600, "d": 86400, "w": 604800, "M": 2629746, "y": 31556952}[found[2]] if found else 0
