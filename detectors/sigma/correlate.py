@@ -49,6 +49,10 @@ class Round:
     """Hits that stand in the window of a firing."""
     gone: Hits
     """Hits that no rule stands behind any more."""
+    idle: Hits
+    """Remembered hits that nothing new bears on; `hits` are the others."""
+    since: Ints
+    """For each hit the time of the first new one of its group: what was found before stays as it was."""
     firm: bool
     """Late events only add firings: neither it nor a correlation that it names asks for little or nothing."""
 
@@ -79,7 +83,10 @@ class Round:
             yield Episode(group, exercise, int(self.hits.at[begin]), int(self.hits.at[last]), rows, peak)
 
     def _peak(self, begin: int, last: int) -> float:
-        mine = self.answer.measure[begin : last + 1][self.answer.holds[begin : last + 1]]
+        here = slice(begin, last + 1)
+        mine = self.answer.measure[here][self.answer.holds[here] & (self.hits.at[here] >= self.since[here])]
+        if not len(mine):
+            return 0.0
         return float(mine.min() if self.rule.conditions and all(op in _LEAST for op, _ in self.rule.conditions) else mine.max())
 
 
@@ -99,16 +106,15 @@ class Round:
 
 
 def evaluate(rule: Correlation, table: Table, *, firm: bool = False) -> Round:
-    """The windows of all hits in a table. What was found to hold stays so where older hits of the window are forgotten."""
-    hits = table.sorted()
+    """The windows of the hits that something new bears on. What was found to hold stays so where older hits of the window are forgotten."""
+    hits, idle, since = table.active(rule.span)
     live = hits.rules != 0
-    gone = hits.take(np.flatnonzero(~live))
-    hits = hits if live.all() else hits.take(np.flatnonzero(live))
+    gone, kept = hits.take(np.flatnonzero(~live)), np.flatnonzero(live)
+    hits, since = hits.take(kept), since[kept]
     windows = seen(rule, hits, list(table.values))
-    done = Round(rule, table, hits, windows.left, answer(rule, windows), np.zeros(0, np.bool_), gone, firm)
-    if firm:
-        done.answer.holds |= hits.fired
-    elif table.floors:
+    done = Round(rule, table, hits, windows.left, answer(rule, windows), np.zeros(0, np.bool_), gone, idle, since, firm)
+    done.answer.holds = np.where(hits.at < since, hits.fired, done.answer.holds | (hits.fired & firm))
+    if not firm and table.floors:
         done.answer.holds = np.where(hits.at - rule.span <= done.floor(), hits.fired, done.answer.holds)
     edges = np.zeros(len(hits) + 1, np.int64)
     fired = np.flatnonzero(done.answer.holds)

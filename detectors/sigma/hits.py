@@ -30,6 +30,7 @@ TYPES: Final[dict[str, Any]] = {
     "carried": np.int32, "arrival": np.int64, "told": np.bool_, "fired": np.bool_,
 }  # fmt: skip
 _ROOM: Final = 1 << 62
+_NEVER: Final = _ROOM
 JOIN: Final = "\x1d"
 """Joins the values of several fields that are counted together."""
 
@@ -99,15 +100,28 @@ class Table:
     carried: Names = field(default_factory=Names)
     floors: dict[int, int] = field(default_factory=dict)
     """Group -> time of the newest of its hits that was forgotten."""
+    old: Hits | None = None
+    """Hits that were looked at before."""
     parts: list[Hits] = field(default_factory=list)
+    """New ones."""
 
-    def sorted(self) -> Hits:
-        """All hits by group, then in order, each event once in a group. `rules` 0: no rule stands behind the hit any more."""
+    def active(self, span: int) -> tuple[Hits, Hits, Ints]:
+        """Hits that new ones may bear on, the others, and for each of the former the time of the first new hit of its group.
+
+        The former stand by group, then in order, each event once in a group. `rules` 0: no rule stands behind a hit any more.
+        """
         hits = joined(self.parts)
+        since = np.full(len(self.groups) + 1, _NEVER, np.int64)
+        if len(hits):
+            np.minimum.at(since, hits.group, hits.at)
+        idle = empty()
+        if self.old is not None:
+            near = self.old.at >= since[self.old.group] - span
+            idle = self.old.take(np.flatnonzero(~near))
+            hits = joined([self.old.take(np.flatnonzero(near)), hits])
         if len(hits):
             hits = self._merged(self._ordered(hits))
-        self.parts = [hits]
-        return hits
+        return hits, idle, since[hits.group]
 
     def _ordered(self, hits: Hits) -> Hits:
         names = list(self.streams)
