@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from domain.clock import iso_local
 from domain.errors import ContentError, StoreError, UsageError
 from domain.text import nfc
-from jobs import audit, rulesets
+from jobs import audit, retro, rulesets
 from jobs.rule_packs_disk import LEGACY, Shelf, Shelved, Version
 from jobs.rule_packs_read import Pack, read
 from jobs.rule_packs_state import STREAM
@@ -65,6 +65,8 @@ class Switched:
     """Rules and correlations that run, of all packs."""
     blind: int
     broken: int
+    retro: int = 0
+    """Rules and correlations that look at the past at the next scan: new or changed since the last one."""
 
 
 def stage(runtime: Runtime, path: Path, name: str = "", key: str = "") -> Staged:
@@ -240,7 +242,8 @@ def _switch(runtime: Runtime, name: str, version: str, kind: str, detail: Mappin
         rules = rulesets.load(runtime, instead={name: version})
         _sound(shelf, name, version, rules)
         loaded = len(rules.rules) + len(rules.correlations)
-        out = Switched(name, version, pack.active, rules.fingerprint, loaded, len(rules.blind), len(rules.broken))
+        unseen = len(retro.fresh(runtime, rules)) if runtime.store.coordination.cursor("sigma") else 0
+        out = Switched(name, version, pack.active, rules.fingerprint, loaded, len(rules.blind), len(rules.broken), unseen)
         if version == pack.active and pack.active == _recorded(records, name):
             return out
         staged = "" if pack.staged == version else pack.staged

@@ -94,12 +94,12 @@ def test_staged_tried_activated_and_rolled_back(site: Path, soc_here: Soc, rules
 
     done = rules("activate", "web")
     assert (done["version"], done["before"], done["active"]) == (staged["version"], first["version"], True)
-    assert done["dry_run"]["opened"] == 2
+    assert (done["dry_run"]["opened"], done["retro"]) == (2, 2)
     soc_here(*NOW, "scan")
     assert set(found(soc_here)) == {*one, ("C", "203.0.113.9"), ("C", "10.0.0.5")}
 
     back = rules("rollback", "web")
-    assert (back["version"], back["fingerprint"]) == (first["version"], first["fingerprint"])
+    assert (back["version"], back["fingerprint"], back["retro"]) == (first["version"], first["fingerprint"], 2)
     soc_here(*NOW, "scan")
     assert {k: v for k, v in found(soc_here).items() if k[0] == "A"} == one
     log = [json.loads(text) for text in soc_here("audit", "log", "--json").stdout.splitlines()]
