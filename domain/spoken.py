@@ -46,6 +46,8 @@ def sentence(reasons: Sequence[Reason]) -> str:
 
 
 def _short(why: Reason) -> str:
+    if why.expected.startswith(("re: ", "like: ")):  # what was seen says more than a pattern
+        return t("alerts.reason_seen", name=field(why.field), value=clean(why.value, _PATTERN))
     rest = "" if why.text or f"reason_{why.field}" in catalogue("vi", "alerts") else _compared(why)
     return field(why.field) + rest if rest and not rest.startswith(" (") else reason(why)
 
@@ -69,7 +71,8 @@ def _counted(why: Reason) -> str:
     """What a correlation counted: of what, in which group, within how long, against which limit."""
     said: Mapping[str, Any] = why.values
     names = [base(key, own) for key, own in said.get("of", ())]
-    of = t("alerts.counted_of", names=", ".join(clean(name, _PATTERN) for name in names[:_REASONS])) if names else ""
+    joint = " → " if why.field == "temporal_ordered" else ", "
+    of = t("alerts.counted_of", names=joint.join(clean(name, _PATTERN) for name in names[:_REASONS])) if names else ""
     parts = [f"{field(name)} {clean(str(value), _PATTERN)}" for name, value in said.get("group", {}).items()]
     group = t("alerts.counted_group", list=", ".join(parts)) if parts else ""
     return t(
