@@ -18,7 +18,8 @@ from jobs.alert_detail import Detail
 HEADERS: Final = ("id", "level", "rule", "entities", "count", "first", "last", "status", "incident")
 WIDE: Final = 400
 """Characters of a record shown."""
-
+_OWN: Final = 30
+"""Characters of a rule's own title in a list on a terminal."""
 
 SHORT: Final = ("id", "level", "rule", "entities", "count", "last", "status", "incident")
 """Columns of a terminal: HEADERS without the first event."""
@@ -26,18 +27,18 @@ SHORT: Final = ("id", "level", "rule", "entities", "count", "last", "status", "i
 
 def short_row(alert: Alert) -> tuple[object, ...]:
     """The cells of a list on a terminal: no year, no seconds."""
-    cells = row(alert)
+    cells = row(alert, _OWN)
     return (*cells[:5], alert.last.astimezone(LOCAL).strftime("%d/%m %H:%M"), *cells[7:])
 
 
-def row(alert: Alert) -> tuple[object, ...]:
-    """The cells of a list."""
+def row(alert: Alert, own: int = 0) -> tuple[object, ...]:
+    """The cells of a list; `own`: characters of the rule's own title (0 = all)."""
     about = ", ".join(e.value for e in alert.entities)
     flags = "".join(f" [{t(f'alerts.flag_{name}')}]" for name in ("retro", "exercise") if getattr(alert, name))
     status = t(f"alerts.verdict_{alert.verdict}") if alert.verdict else t(f"alerts.status_{alert.status}")
     return (
-        alert.id[:8], t(f"alerts.level_{alert.rule.level}"), titles.full(alert.rule) + flags, about, alert.count, show_local(alert.first),
-        show_local(alert.last), status, alert.incident,
+        alert.id[:8], t(f"alerts.level_{alert.rule.level}"), titles.full(alert.rule, cut=own) + flags, about, alert.count,
+        show_local(alert.first), show_local(alert.last), status, alert.incident,
     )  # fmt: skip
 
 

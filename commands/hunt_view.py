@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PROBLEMS: Final = 20
 _WIDE: Final = 100
-"""Columns of a terminal from which on both times have room."""
+"""Columns of a terminal from which on both times have room, with the hour."""
 KEYS: Final = ("level", "rule", "rule_id", "title", "host", "hits", "first", "last")
 """Names in JSON and CSV."""
 
@@ -46,26 +46,17 @@ def show(asked: Asked, outcome: Outcome, form: str, limit: int) -> None:
 
 
 def _table(rows: Sequence[Row]) -> None:
+    from jobs.hunt_found import instant
+
     wide = common.width() >= _WIDE
     headers = [t("hunt.level"), t("hunt.rule"), t("hunt.host"), t("hunt.hits"), t("hunt.first"), *([t("hunt.last")] if wide else [])]
-    cells = [
-        [
-            t(f"alerts.level_{r.level}"),
-            r.rule or r.rule_id,
-            r.host,
-            r.count.hits,
-            _short(r.count.first),
-            *([_short(r.count.last)] if wide else []),
-        ]
-        for r in rows
-    ]
+    form = "%d/%m/%y %H:%M" if wide else "%d/%m/%y"
+    cells = []
+    for row in rows:
+        times = [row.count.first, *([row.count.last] if wide else [])]
+        shown = [instant(at).astimezone(LOCAL).strftime(form) if at is not None else "?" for at in times]
+        cells.append([t(f"alerts.level_{row.level}"), row.rule or row.rule_id, row.host, row.count.hits, *shown])
     common.show(headers, cells)
-
-
-def _short(at: int | None) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at / 1e6, UTC).astimezone(LOCAL).strftime("%d/%m/%y %H:%M") if at is not None else "?"
 
 
 def _plain(row: Row, outcome: Outcome) -> list[object]:

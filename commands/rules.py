@@ -13,6 +13,7 @@ import typer
 from commands import common, rules_lint, rules_packs, rules_tune
 from domain.errors import UsageError
 from domain.i18n import t
+from domain.text import one_line
 
 app = typer.Typer(no_args_is_help=True)
 _RULES = Annotated[list[str] | None, typer.Option("--rules", help="rule file or folder (default: shipped, imported and content rules)")]
@@ -35,9 +36,11 @@ _MORE: Final = ("techniques", "next")
 """Keys of JSON rows beside those of the table."""
 
 
-def _rows(states: Any, limit: int) -> list[list[str]]:
+def _rows(states: Any, limit: int, form: str) -> list[list[str]]:
+    """People read titles in their language; JSON and CSV keep the rule's own."""
+    own = common.OPTIONS.json or form != "table"
     picked = states[:limit] if limit else states
-    return [[s.status, s.level, s.title, s.id, s.file, s.told()] for s in picked]
+    return [[s.status, s.level, s.title if own else s.spoken, s.id, s.file, s.told()] for s in picked]
 
 
 @app.command("list")
@@ -46,7 +49,7 @@ def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> 
     from jobs import rules as job
 
     states = job.listing(_load(rules))
-    common.show(_headers(), _rows(states, limit), form, _KEYS)
+    common.show(_headers(), _rows(states, limit, form), form, _KEYS)
     _count(states)
 
 
@@ -70,7 +73,7 @@ def check(
     elif common.OPTIONS.json or form == "json":
         common.emit([dict(zip((*_KEYS, *_MORE), rules_check.row(s), strict=True)) for s in (states[:limit] if limit else states)])
     else:
-        common.show(_headers(), _rows(states, limit), form, _KEYS)
+        common.show(_headers(), _rows(states, limit, form), form, _KEYS)
     _count(states)
     rules_check.summary(states)
 
@@ -141,7 +144,7 @@ def explain(
     rule: Annotated[str, typer.Argument(help="id or its beginning, words of the title, or a rule file")],
     event: Annotated[
         str,
-        typer.Argument(help="event id of the store; FILE (its first record), FILE:LINE (EVTX: record id), FILE#RECORD as soc hunt shows it"),
+        typer.Argument(help="event id of the store; FILE (its first record), FILE:LINE (EVTX: record id), FILE#RECORD as in soc hunt"),
     ],
     rules: _RULES = None,
     parser: Annotated[str, typer.Option(help="parser of a raw record")] = "auto",
@@ -158,7 +161,7 @@ def explain(
     if common.OPTIONS.json:
         common.emit(job.to_json(found))
     else:
-        sys.stdout.writelines(f"{line}\n" for line in job.lines(found, whole=whole))
+        sys.stdout.writelines(f"{one_line(line)}\n" for line in job.lines(found, whole=whole))
     raise typer.Exit(0 if found.holds else 1)
 
 

@@ -132,14 +132,13 @@ def sign(
     version: Annotated[str, typer.Option(help="what you call this version: r2026-11-24")] = "",
 ) -> None:
     """A signed pack (zip) from a folder or another pack: MANIFEST.json lists the files, MANIFEST.sig signs it."""
-    from jobs.rule_packs import pack_name
-    from jobs.rule_packs_read import read
+    from jobs.rule_packs import opened, pack_name
     from jobs.rule_packs_sign import Signed
     from jobs.rule_packs_sign import sign as write
 
     at = common.clock().now()
     said = Signed(pack_name(name, "", Path(pack)), version, at.isoformat(timespec="seconds"))
-    rules_packs_view.signed(write(read(Path(pack)), said, Path(key), Path(out), at), said, out)
+    rules_packs_view.signed(write(opened(Path(pack)), said, Path(key), Path(out), at), said, out)
 
 
 @app.command()

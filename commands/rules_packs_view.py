@@ -84,10 +84,10 @@ def trial(found: DryRun, most: int, limit: int) -> None:
     """Per rule: alerts opened and gone, hits, cost, where."""
     if OPTIONS.json:
         return
-    heads = [t(f"packs.{k}") for k in ("opened", "vanished", "hits", "cost", "level", "title", "where")]
-    rows = [(one.opened, one.vanished, one.hits, _cost(one), one.rule.level, one.rule.title, _where(one)) for one in found.rules]
+    heads = [t(f"packs.{k}") for k in ("opened", "vanished", "alerts", "hits", "cost", "level", "title", "where")]
+    rows = [(r.opened, r.vanished, r.alerts, r.hits, _cost(r), r.rule.level, r.rule.title, _where(r)) for r in found.rules]
     if rows:
-        show(heads, rows[:limit] if limit else rows, cut=[5, 6])
+        show(heads, rows[:limit] if limit else rows, cut=[6, 7])
     if limit and len(rows) > limit:
         say(t("packs.more", n=len(rows) - limit))
     since, until = show_local(found.since), show_local(found.until)
@@ -107,14 +107,16 @@ def _where(one: Outlook) -> str:
     return ", ".join(f"{host} {n}" for host, n in one.hosts.most_common(4)) + (", …" if len(one.hosts) > 4 else "")
 
 
-def imported(staged: Staged, change: Change, found: DryRun | None, switched: Switched | None, most: int) -> None:
+def imported(staged: Staged, change: Change, found: DryRun | None, done: Switched | None, most: int) -> None:
     """The end of an import."""
     if OPTIONS.json:
-        emit({**_change(staged, change), "active": switched is not None, "dry_run": _trial(found, most), **_fingerprint(switched)})
-    elif switched is not None:
-        say(t("packs.active", name=staged.name, version=staged.version.id, rules=switched.rules))
+        emit({**_change(staged, change), "active": done is not None, "dry_run": _trial(found, most), **_fingerprint(done)})
+    elif done is not None:
+        switched(done, "activated")
     elif found is not None and found.floods(most):
         say(t("packs.held", name=staged.name, version=staged.version.id, n=len(found.floods(most)), most=most))
+    elif staged.running:
+        say(t("packs.same", name=staged.name, version=staged.version.id))
     else:
         say(t("packs.ready", name=staged.name, version=staged.version.id))
 
@@ -140,8 +142,10 @@ def switched(done: Switched, kind: str, found: DryRun | None = None, most: int =
     if OPTIONS.json:
         emit({**asdict(done), "active": bool(done.version), "dry_run": _trial(found, most)})
         return
-    key = f"packs.{kind if done.version else 'removed'}"
-    say(t(key, name=done.name, version=done.version, before=done.before or "-", rules=done.rules))
+    key = "same" if done.version == done.before else kind if done.version else "removed"
+    say(t(f"packs.{key}", name=done.name, version=done.version, before=done.before or "-", rules=done.rules))
+    if done.retro and done.version:
+        say(t("packs.retro", n=done.retro))
 
 
 def purged(name: str, version: str) -> None:
@@ -200,8 +204,8 @@ def _change(staged: Staged, change: Change) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fingerprint(done: Switched | None) -> Mapping[str, str]:
-    return {"fingerprint": done.fingerprint} if done else {}
+def _fingerprint(done: Switched | None) -> Mapping[str, object]:
+    return {"fingerprint": done.fingerprint, "retro": done.retro} if done else {}
 
 
 def _trial(found: DryRun | None, most: int) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from detectors.base import Scanned
 from detectors.joined import joined
 from domain import i18n
 from domain.alert import Alert, Entity, Finding, Reason, RuleRef
+from domain.attack import within
 from domain.query import TRUE, Expr, Query, Test, all_of
 from domain.registers import is_internal
 from domain.severity import rank
@@ -107,7 +108,7 @@ def _of(alert: Alert) -> Iterable[Lead]:
     users = {e.value for e in (*alert.entities, *alert.related) if e.type == "user"}
     if len(users) <= _FEW and any(tag.startswith(_TAKEN) for tag in alert.rule.tags):
         yield from (Lead("account", user, alert.id, alert.first) for user in sorted(users))
-    if any(tag.startswith(_HIDING) for tag in alert.rule.tags):
+    if any(within(tag, hiding) for tag in alert.rule.tags for hiding in _HIDING):
         hosts = [e.value for e in alert.entities if e.type == "host"]
         own = [e.value for e in alert.entities if e.type == "user"]
         yield from (Lead("session", user, alert.id, alert.first, host) for host in hosts for user in own)

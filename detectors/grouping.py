@@ -116,6 +116,20 @@ def _join(draft: Draft, alert: Alert, cases: list[Case], edges: list[Edge]) -> N
         _add(draft, target.id, loose)
 
 
+def follow(draft: Draft, alert: Alert, gone: Alert) -> Alert:
+    """The alert into which another one was merged takes its place: in its incident, or the incidents become one."""
+    case, own = _open_case(draft, gone), _open_case(draft, alert)
+    if case is None or (own is not None and own.id == case.id):
+        return alert
+    if own is None and not alert.incident:
+        shared = next(iter(alert.entities), None)
+        why = {"type": shared.type, "value": shared.value, "alert": gone.id} if shared else {"level": alert.rule.level}
+        _add(draft, case.id, [(alert, why)])
+    elif own is not None and not case.touched and case.exercise == own.exercise:
+        _merge(draft, case, own.id)
+    return draft.alert(alert.id)
+
+
 def _add(draft: Draft, case: str, items: list[tuple[Alert, dict[str, str]]]) -> None:
     entities = dict.fromkeys(e for a, _ in items for e in (*a.entities, *a.related))
     draft.write_case(case, incidents.alerts_added([a.id for a, _ in items], list(entities)))

@@ -2,26 +2,26 @@
 
 Folding goes by event time, so that the alerts and their ids are the same however the findings are cut into scans: the same rule
 about the same entities within 24 h of an open alert is that alert with a higher count. Events that an alert already holds are not
-counted again, so a scan or a retro-hunt may be repeated.
+counted again, so a scan or a retro-hunt may be repeated. A late event may show that two alerts are one: the older one stays, or the one
+that somebody works on, the other is closed as its duplicate, and both say so (`detectors.merging`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
+from detectors import merging
 from detectors.alert_index import AlertIndex
 from detectors.draft import Draft
 from detectors.grouping import group
 from domain import alert_fold as folding
 from domain.alert import MAX_EVENTS, Alert, Finding, alert_id
 from domain.clock import LOCAL
+from domain.i18n import t
 from store.base import NewRecord
-
-FOLD: Final = timedelta(hours=24)
-"""The same thing within this time of an alert is the same alert."""
 
 __all__ = ["AlertIndex", "Triaged", "triage"]
 
@@ -39,6 +39,16 @@ class Triaged:
     """Ids of known alerts with more events."""
     silenced: int = 0
     """Findings that a silence covers: counted on their alerts, shown to nobody."""
+    merged: list[tuple[str, str]] = field(default_factory=list)
+    """(alert, alert that it turned out to be): the first is closed as a duplicate."""
+    withdrawn: list[str] = field(default_factory=list)
+    """Ids of alerts that lost events, as late events have shown."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What late events have changed about alerts, in words."""
+        joined = [t("correlation.merged", gone=gone[:8], into=into[:8]) for gone, into in self.merged]
+        return joined + [t("correlation.withdrawn", id=key[:8]) for key in self.withdrawn]
 
 
 def triage(findings: Sequence[Finding], index: AlertIndex, now: datetime) -> Triaged:
@@ -46,8 +56,13 @@ def triage(findings: Sequence[Finding], index: AlertIndex, now: datetime) -> Tri
     draft = Draft(index, now)
     opened: dict[str, None] = {}
     updated: dict[str, None] = {}
+    merged: list[tuple[str, str]] = []
+    withdrawn: dict[str, None] = {}
     silenced = 0
     for finding in sorted(findings, key=_order):
+        if finding.withdrawn is not None:
+            withdrawn |= dict.fromkeys(merging.withdraw(draft, draft.of_key(finding), finding))
+            continue
         alert, fresh = _place(draft, finding)
         if alert is None:
             continue
@@ -55,16 +70,21 @@ def triage(findings: Sequence[Finding], index: AlertIndex, now: datetime) -> Tri
             opened[alert.id] = None
         elif alert.id not in opened:
             updated[alert.id] = None
+        alert = merging.join(draft, draft.of_key(finding), alert, merged)
         alert = _quieten(draft, alert, finding)
         if alert.status == "silenced":
             silenced += 1
         else:
             group(draft, alert)
-    return Triaged(draft.records, draft.expect, list(opened), list(updated), silenced)
+    gone = {key for key, _ in merged}
+    return Triaged(
+        draft.records, draft.expect, [k for k in opened if k not in gone], [k for k in updated if k not in gone], silenced, merged,
+        list(withdrawn),
+    )  # fmt: skip
 
 
 def _order(finding: Finding) -> tuple[object, ...]:
-    return finding.first, finding.last, finding.rule.id, finding.entities, finding.events
+    return finding.withdrawn is not None, finding.first, finding.last, finding.rule.id, finding.entities, finding.events
 
 
 def _place(draft: Draft, finding: Finding) -> tuple[Alert | None, bool]:
@@ -74,13 +94,9 @@ def _place(draft: Draft, finding: Finding) -> tuple[Alert | None, bool]:
         return None, False
     for key in reversed(same):
         alert = draft.alert(key)
-        if alert.status != "closed" and alert.exercise == finding.exercise and _near(alert, finding):
+        if alert.status != "closed" and alert.exercise == finding.exercise and merging.near(alert, finding):
             return _more(draft, alert, finding), False
     return _open(draft, same, finding), True
-
-
-def _near(alert: Alert, finding: Finding) -> bool:
-    return finding.first <= alert.last + FOLD and finding.last >= alert.first - FOLD
 
 
 def _told(draft: Draft, same: Sequence[str], finding: Finding) -> bool:
@@ -111,10 +127,21 @@ def _more(draft: Draft, alert: Alert, finding: Finding) -> Alert:
     more = [e for e in finding.related if e not in alert.related]
     if more:
         body["related"] = folding.pairs(more)
-    if finding.rule.kind == "anomaly" and finding.reasons != alert.reasons:
+    if finding.reasons != alert.reasons and (finding.rule.kind == "anomaly" or _stronger(finding, alert)):
         body |= folding.explanation(finding)
     known.update(body["events"])
     return draft.write(alert.id, "hits", body)
+
+
+def _stronger(finding: Finding, alert: Alert) -> bool:
+    """Whether a correlation has counted more than the alert says (less, where few is what it asks for)."""
+    if finding.rule.kind != "correlation" or not finding.reasons or not alert.reasons:
+        return False
+    new, old = finding.reasons[0], alert.reasons[0]
+    try:
+        return float(new.value) < float(old.value) if new.expected.startswith("lt") else float(new.value) > float(old.value)
+    except ValueError:
+        return False
 
 
 def _open(draft: Draft, same: list[str], finding: Finding) -> Alert:

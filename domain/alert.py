@@ -1,7 +1,7 @@
 """Alerts: what detectors find, folded so that the same thing again is one alert with a count.
 
 An alert is an append-only list of records (stream `alert`, key = alert id); `Alert` is its projection (`domain.alert_fold`).
-Record types: opened, hits, ack, assigned, verdict, silenced, incident, reopened.
+Record types: opened, hits, withdrawn, merged, ack, assigned, verdict, silenced, incident, reopened.
 """
 
 from __future__ import annotations
@@ -83,6 +83,9 @@ class Finding:
     exercise: bool = False
     related: tuple[Entity, ...] = ()
     """Other entities seen on the events: they join incidents but do not split alerts."""
+    withdrawn: datetime | None = None
+    """Not None: late events have shown that `events` do not belong to it. `first` and `last` are then the bounds of what is left of all
+    that happened from this time on."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,8 @@ class Alert:
     """Why it joined that incident: `level`, or `type`, `value` (the shared entity) and `alert` (the other one)."""
     silence: str = ""
     """Silence that keeps it quiet; empty = none."""
+    merged: tuple[str, ...] = ()
+    """Alerts that turned out to be this one; each is closed as its duplicate."""
     version: int = 0
     """Number of records: what a writer must expect."""
 

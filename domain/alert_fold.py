@@ -154,6 +154,7 @@ def to_json(alert: Alert) -> dict[str, Any]:
         "evidence_to": local(alert.evidence_to), "assignee": alert.assignee or None, "acked_at": local(alert.acked_at),
         "closed_at": local(alert.closed_at), "verdict": alert.verdict or None, "verdict_reason": alert.verdict_reason or None,
         "duplicate_of": alert.duplicate_of or None, "why": dict(alert.why), "silence": alert.silence or None,
+        "merged": list(alert.merged),
     }  # fmt: skip
 
 
@@ -209,6 +210,32 @@ def _hits(state: dict[str, Any], record: Happened) -> None:
         _explained(state, body)
 
 
+def _withdrawn(state: dict[str, Any], record: Happened) -> None:
+    """Events that do not belong to it after all; nothing left: it is closed."""
+    body = record.body
+    gone = set(body["events"])
+    state["count"] -= body["count"]
+    state["events"] = tuple(e for e in state["events"] if e not in gone)
+    for name in ("first", "last"):
+        if name in body:
+            state[name] = datetime.fromisoformat(body[name])
+    if state["count"] <= 0:
+        state.update(status="closed", verdict="benign", verdict_reason=body["reason"], closed_at=record.at, closed_by=record.actor)
+
+
+def _merged(state: dict[str, Any], record: Happened) -> None:
+    """`into`: it is closed as a duplicate of that alert; `from`: it takes over that alert's events."""
+    body = record.body
+    if "into" in body:
+        state.update(
+            status="closed", verdict="duplicate", verdict_reason=body["reason"], duplicate_of=body["into"], closed_at=record.at,
+            closed_by=record.actor,
+        )  # fmt: skip
+    else:
+        _hits(state, record)
+        state["merged"] = (*state.get("merged", ()), body["from"])
+
+
 def _took(state: dict[str, Any], record: Happened) -> None:
     if state.get("acked_at") is None:
         state["acked_at"], state["acked_by"] = record.at, record.actor
@@ -250,6 +277,6 @@ def _reopened(state: dict[str, Any], _: Happened) -> None:
 
 
 _STEPS: Final[Mapping[str, Callable[[dict[str, Any], Happened], None]]] = {
-    "opened": _opened, "hits": _hits, "ack": _ack, "assigned": _assigned, "verdict": _verdict, "silenced": _silenced,
-    "incident": _incident, "reopened": _reopened,
+    "opened": _opened, "hits": _hits, "withdrawn": _withdrawn, "merged": _merged, "ack": _ack, "assigned": _assigned, "verdict": _verdict,
+    "silenced": _silenced, "incident": _incident, "reopened": _reopened,
 }  # fmt: skip

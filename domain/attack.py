@@ -65,3 +65,21 @@ def parent(name: str) -> str:
     """`t1003.001` -> `t1003`; "" for a technique that is none's part."""
     base, dot, _ = name.partition(".")
     return base if dot else ""
+
+
+def within(tag: str, wanted: str) -> bool:
+    """Whether a tag of ATT&CK names what `wanted` names, or a part of it, whichever version each is written in.
+
+    `attack.t1686.003` lies within `attack.t1562`: that technique was split, and what it named is now named otherwise.
+    """
+    whole = name_of(wanted)
+    return any(name == whole or name.startswith(f"{whole}.") for name in _all_names(name_of(tag))) if whole else False
+
+
+@cache
+def _all_names(name: str) -> frozenset[str]:
+    """A name, what took its place, and the older names of it and of its parent."""
+    retired = attack().retired
+    now = {name, retired.get(name, name)}
+    above = now | {parent(n) for n in now}
+    return frozenset(now | {old for old, new in retired.items() if new in above} - {""})

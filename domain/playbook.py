@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from domain.attack import within
+
 Text: TypeAlias = Mapping[str, str]
 """Language -> text; `vi` is always there."""
 
@@ -211,7 +213,7 @@ def say(text: Text, lang: str) -> str:
 def matches(trigger: Trigger, *, tags: frozenset[str], rule_id: str, category: str) -> str:
     """Why an alert or incident calls for this playbook: the value that matched, or ""."""
     for tag in trigger.sigma_tags:
-        hit = next((t for t in sorted(tags) if t == tag or t.startswith(f"{tag}.")), "")
+        hit = next((t for t in sorted(tags) if t == tag or t.startswith(f"{tag}.") or within(t, tag)), "")
         if hit:
             return hit
     models = {m.removeprefix("anomaly.") for m in trigger.models}

@@ -45,6 +45,12 @@ class Test:
     cased: bool = False
     """Compare without lower-casing."""
 
+    def __post_init__(self) -> None:
+        """A boolean is its text: to Python True equals 1, and two tests that are equal share their answer."""
+        if self.op == "eq" and any(value is True or value is False for value in self.values):
+            texts = tuple(str(v).lower() if isinstance(v, bool) else v for v in self.values)
+            object.__setattr__(self, "values", texts)
+
 
 @dataclass(frozen=True)
 class And:

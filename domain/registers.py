@@ -26,6 +26,14 @@ _INTERNAL: Final = tuple(
     )
 )  # fmt: skip
 
+_HOSTS_TAGGED: Final[Mapping[str, tuple[str, ...]]] = {
+    "server": ("Servers", "ServerSystems"), "workstation": ("Workstations",), "jump-server": ("JumpServers",),
+    "domain-controller": ("DomainControllers", "domain_controller_hostnames"),
+}  # fmt: skip
+"""Tag of assets -> names that rules give to the hosts which have it: the standard ones of Sigma, and those of public rules."""
+_ACCOUNTS: Final = ("dc_machine_accounts", "DC-MACHINE-NAME")
+"""Names of the machine accounts of domain controllers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dated:
@@ -141,6 +149,10 @@ class Asset(Dated):
     contact: str = ""
     tags: tuple[str, ...] = ()
 
+    def tagged(self, tag: str) -> bool:
+        """Whether it has the tag, however it is written: `domain-controller`, `Domain_Controller`."""
+        return any(lower(one).replace("_", "-").replace(" ", "-") == tag for one in self.tags)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamedList(Dated):
@@ -217,15 +229,22 @@ class Registers:
         return self._own_nets.find(address, at) is not None
 
     def placeholders(self, at: date | datetime | None = None) -> dict[str, list[str]]:
-        """Values for rules by name: the lists, and from the other registers `own_networks`, `asset_addresses`, `asset_hosts`."""
+        """Values for rules by name: the lists, and what the other registers say (`own_networks`, `asset_addresses`, `Servers`, ...)."""
         assets = [a for a in self.assets if a.valid(at)]
         out = {
             "own_networks": [n for o in self.organisations if o.valid(at) for n in o.networks],
             "asset_addresses": [n for a in assets for n in a.addresses],
             "asset_hosts": [h for a in assets for h in a.hosts],
+            "internal_domains": [d for a in assets for d in a.domains],
         }
+        for tag, names in _HOSTS_TAGGED.items():
+            out |= {key: [h for a in assets if a.tagged(tag) for h in a.hosts] for key in names}
+        controllers = [a for a in assets if a.tagged("domain-controller")]
+        out["dc_ip_addresses"] = [n for a in controllers for n in a.addresses if parse_address(n) is not None]
+        out |= {key: [f"{h.partition('.')[0]}$" for a in controllers for h in a.hosts] for key in _ACCOUNTS}
         for entry in self.lists:
             if entry.valid(at):
+                out = {name: values for name, values in out.items() if lower(name) != lower(entry.name)}
                 out[entry.name] = list(entry.values)
         return {name: list(dict.fromkeys(values)) for name, values in out.items()}
 

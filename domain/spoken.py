@@ -20,6 +20,8 @@ _PATTERN: Final = 100
 """Characters of a value seen, and of what a rule compares it with."""
 _REASONS: Final = 4
 """Reasons that a sentence names."""
+_LABELS: Final = frozenset({"event.code", "event.dataset", "winlog.channel", "winlog.provider_name"})
+"""Fields that say which kind of event it is: named last."""
 _TERM: Final = re.compile(r"([a-z_]+)(?:: (.*))?", re.DOTALL)
 _LIMIT: Final = re.compile(r"(gte|gt|lte|lt|eq|neq) ([\d.e+]+)")
 _SAME: Final = ("eq", "like")
@@ -39,10 +41,13 @@ def reason(why: Reason) -> str:
 
 def sentence(reasons: Sequence[Reason]) -> str:
     """The reasons in one line without the values seen: `Dòng lệnh (process.command_line) chứa “sekurlsa”; …`."""
-    return "; ".join(dict.fromkeys(map(_short, reasons[:_REASONS])))
+    telling = sorted(reasons, key=lambda why: why.field in _LABELS)
+    return "; ".join(dict.fromkeys(map(_short, telling[:_REASONS])))
 
 
 def _short(why: Reason) -> str:
+    if why.expected.startswith(("re: ", "like: ")):  # what was seen says more than a pattern
+        return t("alerts.reason_seen", name=field(why.field), value=clean(why.value, _PATTERN))
     rest = "" if why.text or f"reason_{why.field}" in catalogue("vi", "alerts") else _compared(why)
     return field(why.field) + rest if rest and not rest.startswith(" (") else reason(why)
 
@@ -66,7 +71,8 @@ def _counted(why: Reason) -> str:
     """What a correlation counted: of what, in which group, within how long, against which limit."""
     said: Mapping[str, Any] = why.values
     names = [base(key, own) for key, own in said.get("of", ())]
-    of = t("alerts.counted_of", names=", ".join(clean(name, _PATTERN) for name in names[:_REASONS])) if names else ""
+    joint = " → " if why.field == "temporal_ordered" else ", "
+    of = t("alerts.counted_of", names=joint.join(clean(name, _PATTERN) for name in names[:_REASONS])) if names else ""
     parts = [f"{field(name)} {clean(str(value), _PATTERN)}" for name, value in said.get("group", {}).items()]
     group = t("alerts.counted_group", list=", ".join(parts)) if parts else ""
     return t(

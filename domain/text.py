@@ -36,6 +36,16 @@ def one_line(text: str, limit: int = 0) -> str:
     return clean(re.sub(r"[\r\n\t]+", " ", text), limit)
 
 
+def excerpt(text: str, part: str, limit: int) -> str:
+    """At most `limit` characters of a long text, around the first place of a part of it (in any case): what matters must be seen."""
+    if len(text) <= limit:
+        return text
+    at = lower(text).find(lower(part)) if part else 0
+    start = max(0, min(at - max(0, limit - len(part)) // 2, len(text) - limit))
+    cut = text[start : start + limit]
+    return f"{'…' if start else ''}{cut}{f'… (+{len(text) - start - limit})' if start + limit < len(text) else ''}"
+
+
 def json_safe(text: bytes) -> bytes:
     """JSON in UTF-8 as the same JSON that does nothing on a terminal: C1 control, bidi and invisible characters as escapes."""
     return _ACTIVE.sub(lambda m: json.dumps(m[0].decode())[1:-1].encode().replace(b"\x7f", b"\\u007f"), text)

@@ -19,6 +19,8 @@ _VIETNAMESE: Final = re.compile(
     r"\u0102\u0103\u0110\u0111\u0128\u0129\u0168\u0169\u01a0\u01a1\u01af\u01b0\u1ea0-\u1ef9]"
 )
 """Letters that Vietnamese has and English has not."""
+_BEFOREHAND: Final = ("t158", "t159", "t1608")
+"""Techniques of preparation: what an attacker does elsewhere, before; they say little of what happened here."""
 _ABOUT: Final = 2
 """Entities that a headline names."""
 
@@ -28,10 +30,11 @@ def title(rule: RuleRef, language: str = "") -> str:
     return given(rule, language or lang()) or _built(rule, language or lang()) or rule.title
 
 
-def full(rule: RuleRef, language: str = "") -> str:
-    """The same with the rule's own title in brackets, where it is another: many rules are about one technique."""
+def full(rule: RuleRef, language: str = "", cut: int = 0) -> str:
+    """The same with the rule's own title in brackets, where it is another: many rules are about one technique. `cut`: its length."""
     said = title(rule, language)
-    return said if said == rule.title or not rule.title or given(rule, language or lang()) else f"{said} [{rule.title}]"
+    own = rule.title if not cut or len(rule.title) <= cut else rule.title[: cut - 1].rstrip() + "…"
+    return said if said == rule.title or not own or given(rule, language or lang()) else f"{said} [{own}]"
 
 
 def headline(rule: RuleRef, entities: Sequence[Entity]) -> str:
@@ -66,6 +69,7 @@ def main_technique(names: Iterable[str]) -> str:
     """The technique that says most: the first one named; its parent, when several of its kind are named. "" without any we know."""
     known = catalogue("vi", "attack")
     found = [name for name in names if attack.is_technique(name) and name in known]
+    found = [name for name in found if not name.startswith(_BEFOREHAND)] or found
     precise = [name for name in found if attack.parent(name)] or found
     if not precise:
         return ""

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain import alert as alerts
-from domain import titles
+from domain import spoken, titles
 from domain.alert import VERDICTS, Alert
-from domain.alert_fold import fold, fold_all, to_json
+from domain.alert_fold import fold, fold_all, rule_json, to_json
 from domain.errors import ConflictError, UsageError
 from domain.severity import LEVELS, rank
 from domain.text import clean, csv_safe, one_line
@@ -73,7 +73,8 @@ class Filter:
 
     def _named(self, alert: Alert) -> bool:
         rule = self.rule.lower()
-        if rule and rule not in alert.rule.id.lower() and rule not in alert.rule.title.lower() and rule not in titles.title(alert.rule).lower():
+        called = (alert.rule.id, alert.rule.title, titles.title(alert.rule)) if rule else ()
+        if rule and not any(rule in name.lower() for name in called):
             return False
         if self.incident == "none":
             return not alert.incident and self._about(alert)
@@ -191,6 +192,10 @@ def reopen(runtime: Runtime, prefixes: Sequence[str], reason: str) -> list[Alert
     def body(alert: Alert) -> tuple[str, Mapping[str, Any]]:
         if alert.is_open:
             raise UsageError(f"alert {alert.id} is open already")
+        if alert.duplicate_of and alert.id in get(runtime.store.records, alert.duplicate_of).merged:
+            raise UsageError(
+                f"alert {alert.id} was merged: its events belong to {alert.duplicate_of}", hint=f"soc alerts show {alert.duplicate_of[:8]}"
+            )  # fmt: skip
         return "reopened", {"reason": why}
 
     return change(runtime, prefixes, body)
@@ -203,7 +208,9 @@ def as_csv(found: Iterable[Alert]) -> str:
     names: list[str] = []
     for alert in found:
         cells = {k: v for k, v in to_json(alert).items() if k not in ("rule", "reasons", "why")}
-        cells = {**{f"rule.{k}": v for k, v in to_json(alert)["rule"].items()}, **cells}
+        rule = {**rule_json(alert.rule), "source": alert.rule.source}
+        told = {"title_local": titles.headline(alert.rule, alert.entities), "sentence": spoken.sentence(alert.reasons)}
+        cells = {**{f"rule.{k}": v for k, v in rule.items()}, **cells, **told}
         if not names:
             names = list(cells)
             writer.writerow(names)

@@ -228,7 +228,7 @@ class _Scan:
         report.opened += triaged.opened
         report.updated += triaged.updated
         report.silenced += triaged.silenced
-        report.notes += [n for n in scanned.notes if n not in report.notes]
+        report.notes += [n for n in (*scanned.notes, *triaged.notes) if n not in report.notes]
         if self._sigma is not None and not report.rules:
             rules = self._sigma.rules
             report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)

@@ -78,7 +78,7 @@ class Hunt:
     bytes_read: int = 0
     """Bytes of records handed to the matcher so far."""
     bytes_done: float = 0
-    """The same as bytes on disk: what a record takes there is learnt from the files that are done."""
+    """The same as bytes on disk: what a record takes there is learnt from the files of that kind that are done."""
     seconds_read: float = 0
     seconds_match: float = 0
     problems: list[whole.Problem] = field(default_factory=list)
@@ -206,6 +206,7 @@ def _episodes(done: Round) -> Iterator[FileEpisode]:
 
 
 def _batches(paths: Sequence[Path], result: Hunt, parser: str) -> Iterator[RawBatch]:
+    kinds: dict[str, tuple[int, int]] = {}  # suffix -> bytes on disk, bytes of records
     for path in paths:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
@@ -213,14 +214,16 @@ def _batches(paths: Sequence[Path], result: Hunt, parser: str) -> Iterator[RawBa
             result.files += 1
             size, arrival = _stat(file)
             result.inputs.append(Input(file, label, size))
+            disk, records = kinds.get(file.suffix, (0, 0))
             start, before, read = time.perf_counter(), result.bytes_done, result.bytes_read
             for batch in whole.batches(file, label, arrival, result.problems.append, parser):
                 result.seconds_read += time.perf_counter() - start
                 result.bytes_read += batch.records.nbytes
-                result.bytes_done = before + min(size, (result.bytes_read - read) * (before / read if read else 1))
+                result.bytes_done = before + min(size, (result.bytes_read - read) * (disk / records if records else 1))
                 yield batch
                 start = time.perf_counter()
             result.bytes_done = before + size
+            kinds[file.suffix] = (disk + size, records + result.bytes_read - read)
 
 
 def _stat(file: Path) -> tuple[int, int]:

@@ -100,5 +100,5 @@ def levels(outcome: Outcome) -> str:
 
 
 def tactics(outcome: Outcome) -> str:
-    """`thực thi mã 12, duy trì chỗ đứng 3`."""
+    """`thực thi 12, duy trì hiện diện 3`."""
     return ", ".join(f"{spoken.tactic(name)} {number(hits)}" for name, hits, _ in outcome.tally.tactics())

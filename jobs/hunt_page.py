@@ -27,13 +27,15 @@ _HOSTS: Final = 200
 _FILES: Final = 500
 _LOGS: Final = 60
 _PROBLEMS: Final = 200
+_SAMPLES: Final = 2
+"""Examples of a rule of level high or critical; one of the others."""
 _BROKEN: Final = 20
 """Broken rules, and reasons of blindness, that are told."""
 _BARS: Final = 32
 """Bars of the chart, at most."""
-_FIELDS: Final = 14
+_FIELDS: Final = 8
 """Fields of an example."""
-_VALUE: Final = 600
+_VALUE: Final = 400
 _WORDS: Final = ("hit", "level", "gap", "cleared", "blind", "correlation", "tactic")
 
 
@@ -148,8 +150,9 @@ def _rules(tally: Tally) -> dict[str, Any]:
 def _rule(one: OfRule) -> dict[str, Any]:
     hosts = sorted(one.hosts.items(), key=lambda i: (-i[1].hits, i[0]))
     names = ", ".join(f"{one_line(h, 60) or '?'} ({number(c.hits)})" for h, c in hosts[:5])
-    samples = [_sample(hit) for hit in one.samples]
-    samples += [_episode(episode) for episode in one.episodes]
+    most = _SAMPLES if severity.rank(one.ref.level) >= severity.rank("high") else 1
+    samples = [_sample(hit) for hit in one.samples[:most]]
+    samples += [_episode(episode) for episode in one.episodes[:most]]
     attack = spoken.attack(tag for tag in one.ref.tags if tag.lower().startswith("attack."))
     return {
         "level": one.ref.level if one.ref.level in severity.LEVELS else "medium", "title": one.short or one.ref.id,

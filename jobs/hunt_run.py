@@ -21,7 +21,7 @@ from domain import severity
 from domain.errors import SocError, UsageError
 from domain.window import TimeWindow, moment
 from jobs import hunt as files
-from jobs import hunt_out, hunt_store, rulesets
+from jobs import hunt_out, hunt_store, retro, rulesets
 from jobs.hunt_found import FileEpisode, FileHit, episode_line, hit_line
 from jobs.hunt_tally import Tally
 
@@ -153,21 +153,14 @@ def _from_level(rules: RuleSet, level: str) -> RuleSet:
     if level not in severity.LEVELS:
         raise UsageError(f"--min-level {level}: {' | '.join(severity.LEVELS)}")
     least = severity.rank(level)
-    needed: set[str] = set()
-    kept = [o for o in rules.correlations if severity.rank(str(o.data.get("level") or "medium")) >= least]
-    waiting = list(kept)
-    while waiting:
-        names = {str(n) for n in waiting.pop().data["correlation"].get("rules") or ()} - needed
-        needed |= names
-        more = [o for o in rules.correlations if {str(o.data.get("id")), str(o.data.get("name"))} & names and o not in kept]
-        kept += more
-        waiting += more
-    picked = [
-        replace(r, quiet=r.quiet or severity.rank(r.ref.level) < least)
-        for r in rules.rules
-        if severity.rank(r.ref.level) >= least or {r.ref.id, r.name} & needed
-    ]
-    return replace(rules, rules=picked, correlations=kept)
+    asked = {r.ref.id for r in rules.rules if severity.rank(r.ref.level) >= least}
+    asked |= {
+        str(o.data.get("id") or o.data.get("name"))
+        for o in rules.correlations
+        if severity.rank(str(o.data.get("level") or "medium")) >= least
+    }
+    part = retro.subset(rules, asked)
+    return replace(rules, rules=part.rules, correlations=part.correlations, bare={})
 
 
 def _episodes(rules: RuleSet, result: files.Hunt, asked: Asked) -> Iterator[FileEpisode]:

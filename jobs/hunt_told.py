@@ -62,7 +62,7 @@ def lines(records: Records, most: int = 12) -> list[str]:
 def _marked(mark: Mark, found: Marked) -> Told:
     what = t(f"hunt.kind_{mark.kind}")
     user = t("hunt.by_user", user=mark.user) if mark.user else ""
-    until = t("hunt.until", at=shown(found.last)) if found.count > 1 else ""
+    until = t("hunt.until", at=shown(found.last)) if shown(found.last) != shown(found.first) else ""
     text = t(
         "hunt.marked", what=what, host=mark.host or "…", channel=mark.channel, at=shown(found.first), user=user, until=until, n=found.count
     )
@@ -71,6 +71,8 @@ def _marked(mark: Mark, found: Marked) -> Told:
 
 def _summary(log: LogReport) -> str:
     widest = log.gaps[0] if log.gaps else Gap(0, 0, None, None)
+    if log.gap_count == 1:
+        return _gap(log, widest).text
     return t(
         "hunt.gaps", n=log.missing, host=log.host, channel=log.channel, gaps=log.gap_count, after=shown(widest.after),
         before=shown(widest.before), widest=widest.missing,

@@ -23,6 +23,7 @@ KNOWN: Final = {
     "apache": "/var/log/apache2/*access.log*",
     "httpd": "/var/log/httpd/*access_log*",
     "suricata": "/var/log/suricata/eve.json*",
+    "squid": "/var/log/squid/access.log*",
     "audit": "/var/log/audit/audit.log*",
 }
 """Source id -> where Linux machines keep such logs."""
@@ -77,7 +78,7 @@ def settings(sources: dict[str, str]) -> str:
     lines += [*_comment("init.syslog"), *_off(syslog), ""]
     lines += [*_comment("init.windows"), *_off('[[source]]\nid = "windows"\ntype = "evtx"\npath = "import/*.evtx"'), ""]
     lines += [*_comment("init.content"), "[content]", 'paths = ["content"]', ""]
-    lines += [*_comment("init.rules"), *_off("[rules]\nrequire_signature = true"), ""]
+    lines += [*_comment("init.rules"), *_off('[rules]\nrequire_signature = true\nwindows = ["sysmon", "security"]'), ""]
     lines += [*_comment("init.schedule"), "[schedule]", *(f'{name} = "{cron}"' for name, cron in SCHEDULE.items()), ""]
     lines += [*_comment("init.spool"), *_off('[spool]\nquota = "10GiB"'), ""]
     return "\n".join(lines)

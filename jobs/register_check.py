@@ -46,8 +46,8 @@ def _alone(entry: Dated) -> Iterator[tuple[str, str]]:
             for value in values:
                 if value not in allowed:
                     yield name, f"{name}: {one_line(value, 60)} is not one of {', '.join(allowed)}"
-    if isinstance(entry, NamedList) and not entry.name.replace("_", "").isalnum():
-        yield "name", f"name {one_line(entry.name, 60)}: letters, digits and _ only (rules write %name%)"
+    if isinstance(entry, NamedList) and not entry.name.replace("_", "").replace("-", "").isalnum():
+        yield "name", f"name {one_line(entry.name, 60)}: letters, digits, _ and - only (rules write %name%)"
 
 
 def _networks(name: str, values: Sequence[str]) -> Iterator[tuple[str, str]]:

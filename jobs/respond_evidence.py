@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from domain import alert_fold, duties, i18n
+from domain import alert_fold, duties, i18n, titles
 from domain import event as events
 from domain import incident as inc
-from domain.alert import Evidence
+from domain.alert import Alert, Evidence
 from domain.clock import LOCAL, iso_local
 from domain.errors import UsageError
 from domain.incident import Entry, Incident
@@ -259,7 +259,7 @@ def _contents(runtime: Runtime, incident: Incident) -> Iterator[tuple[str, Itera
     yield "timeline.csv", ["\ufeff".encode(), timeline_csv(incident.timeline).encode()]
     family = [incident, *(get(runtime, key) for key in incident.merged_from)]
     yield "records.jsonl", [_record_line(r) for member in family for r in _records(runtime, member)]
-    yield "alerts.jsonl", [orjson.dumps(alert_fold.to_json(a)) + b"\n" for a in alerts]
+    yield "alerts.jsonl", [_alert_line(a) for a in alerts]
     yield "events.jsonl", _event_lines(runtime, sorted({e for a in alerts for e in a.events}))
     for member in family:
         vault = work.vault(member.id)
@@ -283,6 +283,11 @@ def _records(runtime: Runtime, incident: Incident) -> Iterator[Record]:
 def _record_line(record: Record) -> bytes:
     plain = {"stream": record.stream, "key": record.key, "version": record.version, "type": record.type, "at": iso_local(record.at)}
     return orjson.dumps({**plain, "actor": record.actor, "body": dict(record.body)}, default=str) + b"\n"
+
+
+def _alert_line(alert: Alert) -> bytes:
+    """An alert as JSON, with what it is called in the language of who exports."""
+    return orjson.dumps({**alert_fold.to_json(alert), "title_local": titles.headline(alert.rule, alert.entities)}) + b"\n"
 
 
 def _event_lines(runtime: Runtime, ids: Sequence[str]) -> Iterator[bytes]:

@@ -28,7 +28,9 @@ def changed(runtime: Runtime) -> bool:
 
     state = runtime.store.coordination.state(KNOWN)
     files = read(rulesets.roots(runtime))
-    return state.get("fingerprint") != fingerprint(files, rulesets.placeholders(runtime)) or bool(_waiting(runtime))
+    return state.get("fingerprint") != fingerprint(files, rulesets.placeholders(runtime), runtime.config.windows_feeds) or bool(
+        _waiting(runtime)
+    )
 
 
 def queue(runtime: Runtime, rules: RuleSet, cursor: int) -> None:
@@ -37,21 +39,27 @@ def queue(runtime: Runtime, rules: RuleSet, cursor: int) -> None:
     state = coordination.state(KNOWN)
     if state.get("fingerprint") == rules.fingerprint:
         return
-    raw = state.get("versions")
-    before: dict[str, str] = dict(raw) if isinstance(raw, dict) else {}
-    versions = {r.ref.id: r.ref.version for r in rules.rules} | _correlation_versions(rules)
-    fresh = sorted(i for i, version in versions.items() if before.get(i) != version)
+    unseen = fresh(runtime, rules)
     records = []
-    if cursor and fresh:
-        records.append(NewRecord(STREAM, rules.fingerprint, "queued", {"rules": fresh, "upto": cursor}))
+    if cursor and unseen:
+        records.append(NewRecord(STREAM, rules.fingerprint, "queued", {"rules": unseen, "upto": cursor}))
     at = coordination.cursor(KNOWN)
-    coordination.commit_scan(KNOWN, at, at + 1, records, runtime.clock.now(), {"fingerprint": rules.fingerprint, "versions": versions})
+    known = {"fingerprint": rules.fingerprint, "versions": _versions(rules)}
+    coordination.commit_scan(KNOWN, at, at + 1, records, runtime.clock.now(), known)
 
 
-def _correlation_versions(rules: RuleSet) -> dict[str, str]:
+def fresh(runtime: Runtime, rules: RuleSet) -> list[str]:
+    """Ids of the rules and correlations that are new or changed since the last scan."""
+    raw = runtime.store.coordination.state(KNOWN).get("versions")
+    before = raw if isinstance(raw, dict) else {}
+    return sorted(i for i, version in _versions(rules).items() if before.get(i) != version)
+
+
+def _versions(rules: RuleSet) -> dict[str, str]:
     from detectors.sigma.refs import reference
 
-    return {ref.id: ref.version for ref in (reference(o.data, "correlation") for o in rules.correlations)}
+    correlations = (reference(o.data, "correlation") for o in rules.correlations)
+    return {r.ref.id: r.ref.version for r in rules.rules} | {ref.id: ref.version for ref in correlations}
 
 
 def _waiting(runtime: Runtime) -> dict[str, dict[str, Any]]:
@@ -79,13 +87,15 @@ def work(runtime: Runtime, rules: RuleSet, run: Callable[[Detector, int], None])
 
 def subset(rules: RuleSet, ids: set[str]) -> RuleSet:
     """These rules, with the rules and correlations that their correlations stand on."""
+    from detectors.sigma.correlation import named
+
     wanted, kept, size = set(ids), set[int](), -1
     while size != len(kept):
         size = len(kept)
         for number, one in enumerate(rules.correlations):
             if number not in kept and wanted & {str(one.data.get("id")), str(one.data.get("name"))}:
                 kept.add(number)
-                wanted |= {str(name) for name in one.data["correlation"].get("rules") or ()}
+                wanted |= set(named(one.data))
     picked = [replace(r, quiet=r.quiet or r.ref.id not in ids) for r in rules.rules if r.ref.id in wanted or (r.name and r.name in wanted)]
     return type(rules)(picked, [one for number, one in enumerate(rules.correlations) if number in kept])
 

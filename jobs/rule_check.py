@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from domain import titles
+from domain.alert import RuleRef
 from domain.i18n import lang, t
 from domain.query import And, Expr, Not, Or, Test, all_of
 from jobs.rule_seen import Seen
@@ -53,6 +55,12 @@ class State:
     def reason(self) -> str:
         """Why, in English: data."""
         return self.told("en")
+
+    @property
+    def spoken(self) -> str:
+        """The title in the reader's language, the rule's own beside it."""
+        product, category, service = self.source
+        return titles.full(RuleRef(self.id, self.title, self.level, "", self.tags, source=category or service or product))
 
     @property
     def techniques(self) -> list[str]:

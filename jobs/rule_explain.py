@@ -55,6 +55,8 @@ def rule(runtime: Runtime, found: Found, event: Event) -> Explained:
 
     assert found.rule is not None  # noqa: S101  the caller looked
     terms = tree.explain(found.rule, event.table, found.bare, found.rules.filters if found.bare is not found.rule.body else ())
+    if tree.tree(found.rule.body, event.table).holds:  # a filter that would hide the event is idle: expired or refused
+        terms = [term for term in terms if term.kind != "filter" or term.holds]
     if event.stored:
         _count(runtime, event, terms)
     return Explained(found, event, all(term.holds for term in terms), words.conclusion(terms), terms)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from domain.clock import iso_local
 from domain.errors import ContentError, StoreError, UsageError
-from jobs import audit, rulesets
+from domain.text import nfc
+from jobs import audit, retro, rulesets
 from jobs.rule_packs_disk import LEGACY, Shelf, Shelved, Version
 from jobs.rule_packs_read import Pack, read
 from jobs.rule_packs_state import STREAM
-from store.base import NewRecord
+from store.base import NewRecord, RecordStore
 
 if TYPE_CHECKING:
     from detectors.sigma.ruleset import RuleSet
@@ -64,14 +65,14 @@ class Switched:
     """Rules and correlations that run, of all packs."""
     blind: int
     broken: int
+    retro: int = 0
+    """Rules and correlations that look at the past at the next scan: new or changed since the last one."""
 
 
 def stage(runtime: Runtime, path: Path, name: str = "", key: str = "") -> Staged:
     """Read, verify and lay down a pack as a version of its own; what runs stays as it is."""
     records = runtime.store.records
-    pack = read(path)
-    if not pack.rule_files:
-        raise UsageError("the pack holds no rule files", where=str(path), hint="*.yml in a zip, tar or folder")
+    pack = opened(path)
     said = _verified(runtime, pack, path, key)
     label = pack_name(name, said.name if said else "", path)
     shelf = rulesets.shelf(runtime)
@@ -88,6 +89,14 @@ def stage(runtime: Runtime, path: Path, name: str = "", key: str = "") -> Staged
     audit.note(records, audit.Entry(0, runtime.clock.now(), runtime.actor, "rules.import", f"{label}@{version.id}", detail))
     running = known.versions.get(known.active)
     return Staged(label, version, known.active, older=bool(running and version.created and running.created > version.created))
+
+
+def opened(path: Path) -> Pack:
+    """A pack with at least one rule file."""
+    pack = read(path)
+    if not pack.rule_files:
+        raise UsageError("the pack holds no rule files", where=str(path), hint="*.yml in a zip, tar or folder")
+    return pack
 
 
 def _version(runtime: Runtime, pack: Pack, said: Signed | None, path: Path) -> Version:
@@ -128,6 +137,7 @@ def pack_name(asked: str, said: str, path: Path) -> str:
             raise UsageError(f"--name {asked[:80]}: letters, digits, _ and -")
         return asked.lower()
     base = said or (path.resolve().name if path.is_dir() else re.sub(r"(\.tar)?\.\w+$", "", path.name))
+    base = nfc(base)
     plain = re.sub(r"[^\w-]+", "-", _RELEASE.sub("", base) or base).strip("-").lower()
     return plain[:64] or "pack"
 
@@ -153,7 +163,7 @@ def beside(runtime: Runtime, spec: str) -> Iterator[Staged]:
             raise UsageError(f"{shelved.name} has no staged version", hint=f"soc rules diff {shelved.name}@VERSION, or soc rules diff PACK")
         yield Staged(shelved.name, shelved.versions[version], shelved.active)
         return
-    pack = read(path)
+    pack = opened(path)
     said = _verified(runtime, pack, path, "")
     label = pack_name("", said.name if said else "", path)
     with shelf.locked():
@@ -232,7 +242,10 @@ def _switch(runtime: Runtime, name: str, version: str, kind: str, detail: Mappin
         rules = rulesets.load(runtime, instead={name: version})
         _sound(shelf, name, version, rules)
         loaded = len(rules.rules) + len(rules.correlations)
-        out = Switched(name, version, pack.active, rules.fingerprint, loaded, len(rules.blind), len(rules.broken))
+        unseen = len(retro.fresh(runtime, rules)) if runtime.store.coordination.cursor("sigma") else 0
+        out = Switched(name, version, pack.active, rules.fingerprint, loaded, len(rules.blind), len(rules.broken), unseen)
+        if version == pack.active and pack.active == _recorded(records, name):
+            return out
         staged = "" if pack.staged == version else pack.staged
         shelf.save(replace(pack, active=version, staged=staged, history=_history(pack, version, kind)))
         now, made = runtime.clock.now(), pack.versions.get(version, Version(version))
@@ -244,6 +257,12 @@ def _switch(runtime: Runtime, name: str, version: str, kind: str, detail: Mappin
         target = f"{name}@{version}" if version else name
         audit.note(records, audit.Entry(0, now, runtime.actor, f"rules.{_VERBS[kind]}", target, body))
     return out
+
+
+def _recorded(records: RecordStore, name: str) -> str | None:
+    """Id of the version that somebody last made run; None = nobody did."""
+    found = records.read(STREAM, name)
+    return str(found[-1].body.get("version") or "") if found else None
 
 
 _VERBS: Final = {"activated": "activate", "rolled_back": "rollback", "removed": "remove"}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from domain import silence
 from domain.alert import STREAM, Finding, RuleRef
 from domain.window import TimeWindow, moment
 from jobs import retro, rulesets
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_ALERTS: Final = 100
 """A rule that would open more alerts than this in a dry run floods."""
+STEP: Final = 1_000_000
+"""Events whose hits are in memory at once."""
 _PATIENCE: Final = 10.0
 """Seconds for measuring costs, all rules together; the loudest come first."""
 
@@ -31,7 +34,7 @@ class Outlook:
 
     rule: RuleRef
     hits: int = 0
-    """Events (or episodes) that it would have matched."""
+    """Events that it would have matched, or that its episodes would have held."""
     alerts: int = 0
     """That it would have had open."""
     opened: int = 0
@@ -175,6 +178,12 @@ class _Watched:
                     yield chunk, events / chunk.rows
                     break
 
+    def steps(self) -> Iterator[Iterator[Chunk]]:
+        """All of them, in pieces of about STEP events."""
+        left = self.chunks()
+        for first in left:
+            yield _piece(first, left)
+
     def chunks(self) -> Iterator[Chunk]:
         """All of them."""
         self.events, self._kinds = 0, Counter()
@@ -186,27 +195,42 @@ class _Watched:
             self._tick(min(1.0, self._done / self._total))
 
 
+def _piece(first: Chunk, more: Iterator[Chunk]) -> Iterator[Chunk]:
+    rows = first.rows
+    yield first
+    while rows < STEP and (chunk := next(more, None)) is not None:
+        rows += chunk.rows
+        yield chunk
+
+
 def _findings(runtime: Runtime, rules: RuleSet, watched: _Watched, out: DryRun) -> tuple[list[Finding], float]:
+    """Of rules a step at a time, so that one that hits everything fills no memory; of correlations in one go over all events."""
     from detectors.sigma.detector import SigmaDetector
 
-    began = time.monotonic()
+    began, now, events = time.monotonic(), runtime.clock.now(), runtime.store.events
+    found: list[Finding] = []
+    plain = SigmaDetector(type(rules)([rule for rule in rules.rules if not rule.quiet], []), retro=True)
+    for step in watched.steps():
+        found += [replace(f, events=f.events[:1]) for f in plain.scan(step, {}, now, events).findings]
+    if rules.correlations:
+        quiet = type(rules)([replace(rule, quiet=True) for rule in rules.rules], rules.correlations)
+        scanned = SigmaDetector(quiet, retro=True).scan(watched.chunks(), {}, now, events)
+        found += scanned.findings
+        out.notes += [note for note in scanned.notes if note not in out.notes]
     window = watched.window
-    scanned = SigmaDetector(rules, retro=True).scan(watched.chunks(), {}, runtime.clock.now(), runtime.store.events)
-    out.notes += [note for note in scanned.notes if note not in out.notes]
-    found = [f for f in scanned.findings if f.first < window.end and f.last >= window.start]
-    return found, round(time.monotonic() - began, 3)
+    return [f for f in found if f.first < window.end and f.last >= window.start], round(time.monotonic() - began, 3)
 
 
 def _alerts(runtime: Runtime, findings: Sequence[Finding]) -> dict[str, Finding]:
-    """Id -> what opened it, of the alerts that people would see: folded, and silenced as they are today."""
+    """Id -> a finding of it, of the alerts that people would see: folded, and silenced as they are today."""
     from detectors.triage import AlertIndex, triage
 
-    known = AlertIndex.of({}, AlertIndex.load(runtime.store.records).silences)
-    triaged = triage(findings, known, runtime.clock.now())
-    opened = {r.key for r in triaged.records if r.stream == STREAM and r.type == "opened"}
-    opened -= {r.key for r in triaged.records if r.stream == STREAM and r.type == "silenced"}
+    quiet = silence.fold(runtime.store.records.find(silence.STREAM))
+    triaged = triage(findings, AlertIndex.of({}, tuple(quiet.values())), runtime.clock.now())
+    told = [r for r in triaged.records if r.stream == STREAM]
+    hidden = {r.key for r in told if r.type == "silenced"}
     by_key: dict[tuple[str, Any], Finding] = {(f.rule.id, f.entities): f for f in findings}
-    return {r.key: by_key[_about(r.body)] for r in triaged.records if r.stream == STREAM and r.type == "opened" and r.key in opened}
+    return {r.key: by_key[_about(r.body)] for r in told if r.type == "opened" and r.key not in hidden}
 
 
 def _about(body: Mapping[str, Any]) -> tuple[str, Any]:

@@ -155,6 +155,7 @@ def _commit(runtime: Runtime, name: str, span: tuple[int, int], scanned: Any, no
         report.opened += triaged.opened
         report.updated += triaged.updated
         report.silenced += triaged.silenced
+        report.notes += triaged.notes
         return True
     return False
 
@@ -175,6 +176,7 @@ def _over_past(runtime: Runtime, detector: Detector, upto: int, report: ScanRepo
             continue
         report.opened += triaged.opened
         report.updated += triaged.updated
+        report.notes += triaged.notes
         return
 
 

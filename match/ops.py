@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import operator
 import re
 import socket
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import ciso8601
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from domain.clock import LOCAL
 from domain.query import Test, Value
 from match.values import Mask, Values, fold
 
@@ -23,6 +24,13 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 _MAPPED_BITS: Final = 96
 _MAPPED_HALF: Final = 0xFFFF
 _V4: Final = 4
+_ORDER: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge,
+}  # fmt: skip
+_EXACT: Final = float(1 << 53)
+"""From here floating point takes neighbours for one: they are compared in decimal."""
+_MILLIS: Final = 1e11
+"""A time stamp from here on counts milliseconds: in seconds it would be the year 5138."""
 
 
 def text_of(value: Value) -> str:
@@ -94,7 +102,7 @@ def _fold(values: Values, test: Test) -> Mask:
 
 
 def _compare(values: Values, test: Test) -> Mask:
-    kernel = {"lt": np.less, "lte": np.less_equal, "gt": np.greater, "gte": np.greater_equal}[test.op]
+    order = _ORDER[test.op]
     out = values.nothing()
     for value in test.values:
         try:
@@ -102,7 +110,11 @@ def _compare(values: Values, test: Test) -> Mask:
         except (TypeError, ValueError):
             continue
         with np.errstate(invalid="ignore"):
-            out |= values.spread(kernel(values.numbers, limit))
+            holds = order(values.numbers, limit)
+        if abs(limit) >= _EXACT:
+            for near in np.flatnonzero(values.numbers == limit):
+                holds[near] = order(Decimal(values.texts[near].as_py()), Decimal(str(value)))
+        out |= values.spread(holds)
     return out
 
 
@@ -148,8 +160,12 @@ _PART: Final[Mapping[str, Callable[[datetime], int]]] = {
 }  # fmt: skip
 
 
+_SECONDS: Final = re.compile(r"-?\d{9,}(\.\d*)?|-?\d+\.\d*|-?\d{1,3}")
+"""Seconds since 1970, as opposed to 2024, 202402 and 20240229."""
+
+
 def _time_part(values: Values, test: Test) -> Mask:
-    """Part of a time stamp: as written when it names a zone or none; Unix seconds are read in local time."""
+    """Part of a time stamp as it is written, whatever zone it names; seconds or milliseconds since 1970 are UTC."""
     wanted = {int(float(v)) for v in test.values}
     out = np.zeros(len(values.texts), np.bool_)
     for number, text in enumerate(values.texts.to_pylist()):
@@ -160,11 +176,10 @@ def _time_part(values: Values, test: Test) -> Mask:
 
 def _time(text: str) -> datetime | None:
     try:
+        if _SECONDS.fullmatch(text):
+            since = float(text)
+            return datetime.fromtimestamp(since / 1000 if abs(since) >= _MILLIS else since, UTC)
         return ciso8601.parse_datetime(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromtimestamp(float(text), LOCAL)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -62,7 +62,7 @@ class Values:
         """Elements as float64; NaN where the text is no number."""
         _ = self.texts
         if not pa.types.is_string(self.raw.type) and not pa.types.is_boolean(self.raw.type):
-            return self.raw.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            return self.raw.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return to_numbers(self.texts)
 
     def spread(self, elements: Mask) -> Mask:

@@ -26,7 +26,7 @@ MODEL: Final = Model(
 )
 KEEP: Final = 20_000
 """Sources and hosts remembered; those heard longest ago are forgotten first."""
-_TAGS: Final = ("attack.defense_evasion", "attack.t1562")
+_TAGS: Final = ("attack.defense_impairment", "attack.t1685")
 _JOIN: Final = "\x1f"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from detectors.sigma import filters, route
+from detectors.sigma.correlation_check import link
 from detectors.sigma.load import Loaded, Parsed, load
 from detectors.sigma.model import BlindRule, LogSource, Rule
 from detectors.sigma.route import SYSMON, Blind
@@ -72,11 +73,8 @@ def _filters(loaded: Loaded, out: RuleSet) -> None:
 
 
 def _silence_bases(out: RuleSet) -> None:
-    """Rules that a correlation uses give no alerts of their own unless it says `generate: true`."""
-    quiet: set[str] = set()
-    for other in out.correlations:
-        spec = other.data["correlation"]
-        if isinstance(spec, dict) and not spec.get("generate", False):
-            quiet.update(str(r) for r in spec.get("rules") or ())
+    """Rules that a correlation uses give no alerts of their own unless it says `generate: true`; one that is wrong silences nothing."""
+    names = [(r.ref.id, r.name) for r in out.rules] + [(b.id, b.name) for b in out.blind]
+    quiet = {rule for one in link(out.correlations, names).correlations if not one.generate for rule in one.distinct}
     if quiet:
-        out.rules = [replace(r, quiet=r.ref.id in quiet or (bool(r.name) and r.name in quiet)) for r in out.rules]
+        out.rules = [replace(r, quiet=r.ref.id in quiet) for r in out.rules]

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from detectors.sigma.correlation import Correlation
-from detectors.sigma.hits import Array, Bools, Feed, Gathered, Hits, Ints, Table, enter
+from detectors.sigma.hits import Array, Bools, Feed, Gathered, Hits, Ints, Table, enter, joined
 from detectors.sigma.windows import Answer, answer, seen
 
 _LEAST: Final = ("lt", "lte")
+_NEVER: Final = -(1 << 62)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class Round:
     answer: Answer
     covered: Bools
     """Hits that stand in the window of a firing."""
+    gone: Hits
+    """Hits that no rule stands behind any more."""
+    idle: Hits
+    """Remembered hits that nothing new bears on; `hits` are the others."""
+    since: Ints
+    """For each hit the time of the first new one of its group: what was found before stays as it was."""
+    firm: bool
+    """Late events only add firings: neither it nor a correlation that it names asks for little or nothing."""
 
     def places(self, rows: Array) -> Iterator[tuple[str, int]]:
         """(stream, position) of some hits."""
@@ -74,20 +83,45 @@ class Round:
             yield Episode(group, exercise, int(self.hits.at[begin]), int(self.hits.at[last]), rows, peak)
 
     def _peak(self, begin: int, last: int) -> float:
-        mine = self.answer.measure[begin : last + 1][self.answer.holds[begin : last + 1]]
+        here = slice(begin, last + 1)
+        mine = self.answer.measure[here][self.answer.holds[here] & (self.hits.at[here] >= self.since[here])]
+        if not len(mine):
+            return 0.0
         return float(mine.min() if self.rule.conditions and all(op in _LEAST for op, _ in self.rule.conditions) else mine.max())
 
 
-def evaluate(rule: Correlation, table: Table) -> Round:
-    """The windows of all hits in a table."""
-    hits = table.sorted()
+    def floor(self) -> Ints:
+        """For each hit the time up to which hits of its group were forgotten."""
+        floors = np.full(len(self.table.groups) + 1, _NEVER, np.int64)
+        for group, at in self.table.floors.items():
+            floors[group] = at
+        return floors[self.hits.group]
+
+    def withdrawn(self) -> Hits:
+        """Hits that were told of, and that stand in no firing's window, as is now known."""
+        if self.firm:
+            return self.gone.take(np.flatnonzero(self.gone.told))
+        rows = np.flatnonzero(self.hits.told & ~self.covered & (self.hits.at > self.floor()))
+        return joined([self.hits.take(rows), self.gone.take(np.flatnonzero(self.gone.told))])
+
+
+def evaluate(rule: Correlation, table: Table, *, firm: bool = False) -> Round:
+    """The windows of the hits that something new bears on. What was found to hold stays so where older hits of the window are forgotten."""
+    hits, idle, since = table.active(rule.span)
+    live = hits.rules != 0
+    gone, kept = hits.take(np.flatnonzero(~live)), np.flatnonzero(live)
+    hits, since = hits.take(kept), since[kept]
     windows = seen(rule, hits, list(table.values))
-    found = answer(rule, windows)
+    done = Round(rule, table, hits, windows.left, answer(rule, windows), np.zeros(0, np.bool_), gone, idle, since, firm)
+    done.answer.holds = np.where(hits.at < since, hits.fired, done.answer.holds | (hits.fired & firm))
+    if not firm and table.floors:
+        done.answer.holds = np.where(hits.at - rule.span <= done.floor(), hits.fired, done.answer.holds)
     edges = np.zeros(len(hits) + 1, np.int64)
-    fired = np.flatnonzero(found.holds)
+    fired = np.flatnonzero(done.answer.holds)
     np.add.at(edges, windows.left[fired], 1)
     np.add.at(edges, fired + 1, -1)
-    return Round(rule, table, hits, windows.left, found, np.cumsum(edges[:-1]) > 0)
+    done.covered = np.cumsum(edges[:-1]) > 0
+    return done
 
 
 @dataclass
@@ -99,6 +133,8 @@ class Plan:
     """Id of a rule or correlation -> (number of a correlation, how its hits enter)."""
     carried: list[tuple[str, ...]] = field(default_factory=list)
     """For each correlation the fields of its events that the ones above it need."""
+    firm: list[bool] = field(default_factory=list)
+    """For each correlation whether late events only add firings."""
 
     def run(
         self, found: Iterable[Gathered], now: int = 0, known: Callable[[int], Table | None] = lambda _: None
@@ -106,20 +142,23 @@ class Plan:
         """Every correlation (by number) that these hits touch, those that others name first. `known`: what it remembers, asked for once."""
         tables: dict[int, Table] = {}
 
-        def fill(feeds: Iterable[tuple[int, Feed]], one: Gathered) -> None:
+        def fill(feeds: Iterable[tuple[int, Feed]], one: Gathered, *, back: bool = False) -> None:
             for number, feed in feeds:
                 if number not in tables:
                     tables[number] = known(number) or Table()
-                enter(tables[number], feed, one, now)
+                enter(tables[number], feed, one, now, back=back)
 
         for one in found:
             fill(self.feeds.get(one.rule, ()), one)
         for number, rule in enumerate(self.correlations):
             if number in tables:
-                done = evaluate(rule, tables.pop(number))
+                done = evaluate(rule, tables.pop(number), firm=self.firm[number])
                 above = self.feeds.get(rule.ref.id, ())
                 if above:
-                    fill(above, firings(done, self.carried[number]))
+                    names = self.carried[number]
+                    fill(above, firings(done, done.hits.take(np.flatnonzero(done.answer.holds & ~done.hits.fired)), names))
+                    back = joined([done.hits.take(np.flatnonzero(done.hits.fired & ~done.answer.holds)), done.gone])
+                    fill(above, firings(done, back, names), back=True)
                 yield number, done
 
 
@@ -137,6 +176,8 @@ def plan(correlations: Sequence[Correlation], told: Sequence[str] = ()) -> Plan:
                 asked = (*above.groups_of(name), *above.values_of(name), *carried[number[above.ref.id]])
                 carried[number[name]].update(dict.fromkeys(f for f in asked if f not in child.group_by))
     out = Plan(correlations, {}, [tuple(c) for c in carried])
+    for rule in correlations:
+        out.firm.append(rule.growing and all(out.firm[number[name]] for name in rule.distinct if name in number))
     for place, rule in enumerate(correlations):
         for bit, name in enumerate(rule.distinct):
             needed = set(out.carried[place]) if name == rule.rules[-1] else _needed(rule, correlations, number, out.carried)
@@ -154,10 +195,8 @@ def _needed(
     return {f for c in above for f in (*c.groups_of(rule.ref.id), *c.values_of(rule.ref.id), *carried[number[c.ref.id]])}
 
 
-def firings(done: Round, carried: Sequence[str]) -> Gathered:
-    """The new firings of a correlation as what a rule found: the event, the group-by names as fields, and what was carried along."""
-    rows = np.flatnonzero(done.answer.holds & ~done.hits.fired)
-    hits = done.hits.take(rows)
+def firings(done: Round, hits: Hits, carried: Sequence[str]) -> Gathered:
+    """Firings of a correlation as what a rule found: the event, the group-by names as fields, and what was carried along."""
     groups, more = list(done.table.groups), list(done.table.carried)
     columns: dict[str, tuple[Array, list[str]]] = {}
     for place, name in enumerate(done.rule.group_by):

@@ -121,6 +121,16 @@ def read(data: Mapping[str, Any], file: str = "") -> Correlation:
     return _Reader(data).read(file)
 
 
+def named(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The rules that a correlation document names, whatever else is wrong with it."""
+    try:
+        return read(data).distinct
+    except WrongError:
+        spec = data.get("correlation")
+        rules = spec.get("rules") if isinstance(spec, dict) else None
+        return tuple(map(str, rules)) if isinstance(rules, list) else (rules,) if isinstance(rules, str) else ()
+
+
 class _Reader:
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -68,6 +68,7 @@ class Correlator:
         for number, done in self.second.plan.run(found, clock, lambda n: self._known(n, out.state["correlations"])):
             if self._speaks[number]:
                 out.findings += [self._finding(number, done, e) for e in done.episodes(fresh=True)]
+                out.findings += self._withdrawn(done)
             self._keep(done, newest, clock, out)
         return out
 
@@ -87,13 +88,28 @@ class Correlator:
                 t(text, title=done.rule.ref.title, hits=shed.hits, groups=shed.groups, most=self._most, upto=show_local(_at(shed.upto)))
             )  # fmt: skip
 
+    def _withdrawn(self, done: Round) -> Iterator[Finding]:
+        """By group: events that were told of, and that late events have put outside of every episode."""
+        back = done.withdrawn()
+        names = list(done.table.groups)
+        for code in np.unique(back.group).tolist():
+            exercise, group = names[code]
+            mine = back.take(np.flatnonzero(back.group == code))
+            left = done.hits.at[(done.hits.group == code) & done.covered]
+            known = np.concatenate([done.hits.at[done.hits.group == code], mine.at])
+            first, last = (left.min(), left.max()) if len(left) else (mine.at.min(), mine.at.max())
+            yield Finding(
+                done.rule.ref, _about(done.rule, group), _at(int(first)), _at(int(last)), len(mine), _ids(mine.event),
+                retro=self._retro, exercise=exercise, withdrawn=_at(int(known.min())),
+            )  # fmt: skip
+
     def _finding(self, number: int, done: Round, episode: Episode) -> Finding:
         rule = done.rule
         fresh = episode.rows[~done.hits.told[episode.rows]]
         order = fresh[np.argsort(done.hits.at[fresh], kind="stable")]
-        about = tuple(sorted({Entity(_kind(n), v) for n, v in zip(rule.group_by, episode.group, strict=True) if v}))
+        about = _about(rule, episode.group)
         return Finding(
-            rule.ref, about, _at(episode.start), _at(episode.last), len(fresh), tuple(e.tobytes().hex() for e in done.hits.event[order]),
+            rule.ref, about, _at(episode.start), _at(episode.last), len(fresh), _ids(done.hits.event[order]),
             (self._reason(number, rule, episode),), retro=self._retro, exercise=episode.exercise,
             related=tuple(sorted(self._last(number, done, order) - set(about)))[:20],
         )  # fmt: skip
@@ -115,6 +131,14 @@ class Correlator:
             "of": self._of[number], "group": dict(zip(rule.group_by, episode.group, strict=True)), "seconds": rule.seconds,
             "fields": list(rule.value_fields), **({"percentile": rule.percentile} if rule.type == "value_percentile" else {}),
         })  # fmt: skip
+
+
+def _about(rule: Correlation, group: Sequence[str]) -> tuple[Entity, ...]:
+    return tuple(sorted({Entity(_kind(name), value) for name, value in zip(rule.group_by, group, strict=True) if value}))
+
+
+def _ids(events: Array) -> tuple[str, ...]:
+    return tuple(event.tobytes().hex() for event in events)
 
 
 def _kind(name: str) -> str:

@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from domain.alert import Reason
 from domain.event import SEP, TableBatch
 from domain.query import TRUE, Expr, Test, Value
-from domain.text import clean
+from domain.text import clean, excerpt
 from match.evaluate import Evaluation
 from match.ops import text_of
 from match.plan import Entry, Node, Plan
@@ -19,6 +20,8 @@ from match.values import lower
 
 _SHOWN: Final = 8
 _CUT: Final = 200
+_SEEN: Final = 20
+"""Bytes of a match that find its place again."""
 _SAYS: Final[dict[str, Callable[[str, str], bool]]] = {
     "eq": lambda text, word: text == word, "contains": lambda text, word: word in text,
     "startswith": lambda text, word: text.startswith(word), "endswith": lambda text, word: text.endswith(word),
@@ -34,9 +37,8 @@ def reasons(expr: Expr, table: pa.Table) -> tuple[Reason, ...]:
     for number in _held(run, plan.bodies[0]):
         test = plan.tests[number]
         value = _value(test, table)
-        out.setdefault(
-            (test.field or "*", value), Reason(test.field or "*", clean(value.replace(SEP, ", "), _CUT), expected=_term(test, value))
-        )
+        shown = clean(excerpt(value.replace(SEP, ", "), _part(test, value), _CUT))
+        out.setdefault((test.field or "*", value), Reason(test.field or "*", shown, expected=_term(test, value)))
         if len(out) == _SHOWN:
             break
     return tuple(out.values())
@@ -62,6 +64,20 @@ def _value(test: Test, table: pa.Table) -> str:
 def _term(test: Test, value: str) -> str:
     """The operator and that one of its values which holds."""
     return clean(f"{test.op}: {text_of(_which(test, value))}" if test.values else test.op, _CUT)
+
+
+def _part(test: Test, value: str) -> str:
+    """The part of a long value that made the test hold."""
+    if len(value) <= _CUT or not test.values:
+        return ""
+    if test.op != "re":
+        return text_of(_which(test, value))
+    raw = value.encode("utf-8", "replace")
+    for pattern in map(str, test.values):
+        at = pc.find_substring_regex(pa.array([raw], pa.binary()), pattern)[0].as_py()
+        if at >= 0:
+            return raw[at : at + _SEEN].decode("utf-8", "ignore")
+    return ""
 
 
 def _which(test: Test, value: str) -> Value:

@@ -30,6 +30,7 @@ TYPES: Final[dict[str, Any]] = {
     "carried": np.int32, "arrival": np.int64, "told": np.bool_, "fired": np.bool_,
 }  # fmt: skip
 _ROOM: Final = 1 << 62
+_NEVER: Final = _ROOM
 JOIN: Final = "\x1d"
 """Joins the values of several fields that are counted together."""
 
@@ -57,7 +58,7 @@ class Hits:
     group: Codes
     """Index into `Table.groups`."""
     rules: Ints
-    """One bit for each distinct rule of the correlation that matched."""
+    """One bit for each distinct rule of the correlation that matched; negative: the bit of a rule that, as is now known, did not."""
     value: Codes
     """Index into `Table.values`; -1 = none."""
     carried: Codes
@@ -97,15 +98,30 @@ class Table:
     groups: Names = field(default_factory=Names)
     values: Names = field(default_factory=Names)
     carried: Names = field(default_factory=Names)
+    floors: dict[int, int] = field(default_factory=dict)
+    """Group -> time of the newest of its hits that was forgotten."""
+    old: Hits | None = None
+    """Hits that were looked at before."""
     parts: list[Hits] = field(default_factory=list)
+    """New ones."""
 
-    def sorted(self) -> Hits:
-        """All hits by group, then in order, each event once in a group."""
+    def active(self, span: int) -> tuple[Hits, Hits, Ints]:
+        """Hits that new ones may bear on, the others, and for each of the former the time of the first new hit of its group.
+
+        The former stand by group, then in order, each event once in a group. `rules` 0: no rule stands behind a hit any more.
+        """
         hits = joined(self.parts)
+        since = np.full(len(self.groups) + 1, _NEVER, np.int64)
+        if len(hits):
+            np.minimum.at(since, hits.group, hits.at)
+        idle = empty()
+        if self.old is not None:
+            near = self.old.at >= since[self.old.group] - span
+            idle = self.old.take(np.flatnonzero(~near))
+            hits = joined([self.old.take(np.flatnonzero(near)), hits])
         if len(hits):
             hits = self._merged(self._ordered(hits))
-        self.parts = [hits]
-        return hits
+        return hits, idle, since[hits.group]
 
     def _ordered(self, hits: Hits) -> Hits:
         names = list(self.streams)
@@ -123,11 +139,11 @@ class Table:
     def _merged(self, hits: Hits) -> Hits:
         """An event that came by several rules, or once more, is one hit."""
         again = np.append(False, _same(hits, hits.stream) & (hits.event[1:] == hits.event[:-1]))
-        if not again.any():
+        if not again.any() and not (hits.rules < 0).any():
             return hits
         starts = np.flatnonzero(~again)
         out = hits.take(starts)
-        out.rules = np.bitwise_or.reduceat(hits.rules, starts)
+        out.rules = _standing(hits.rules, starts)
         out.arrival = np.minimum.reduceat(hits.arrival, starts)
         out.told = np.logical_or.reduceat(hits.told, starts)
         out.fired = np.logical_or.reduceat(hits.fired, starts)
@@ -141,6 +157,12 @@ class Table:
             elif codes:
                 out.value[place] = codes[0]
         return out
+
+
+def _standing(rules: Ints, starts: Array) -> Ints:
+    """The rules that stand behind each event: those that were found, without those that were taken back."""
+    found = np.bitwise_or.reduceat(np.maximum(rules, 0), starts)
+    return np.asarray(found & ~np.bitwise_or.reduceat(np.maximum(-rules, 0), starts), np.int64)
 
 
 def _same(hits: Hits, place: Array) -> Bools:
@@ -255,8 +277,8 @@ class Feed:
     """Fields that the correlations above ask for; "" = not of this rule."""
 
 
-def enter(table: Table, feed: Feed, found: Gathered, now: int) -> None:
-    """Put what a rule found into the table of a correlation. An event that lacks a group-by field belongs to no group."""
+def enter(table: Table, feed: Feed, found: Gathered, now: int, *, back: bool = False) -> None:
+    """Put what a rule found into the table of a correlation; `back`: it did not after all. Events without a group-by field stay out."""
     size = len(found.at)
     group, rows = _groups(table.groups, [_column(found, n, size) for n in feed.groups], found.exercise)
     if not len(rows):
@@ -265,9 +287,10 @@ def enter(table: Table, feed: Feed, found: Gathered, now: int) -> None:
     value = _numbered(table.values, [_column(found, n, size) for n in feed.values], size, _combined)
     carried = _numbered(table.carried, [_column(found, n, size) for n in feed.carried], size, lambda row: row)
     count = len(rows)
+    bits = np.full(count, -feed.bit if back else feed.bit, np.int64)
     table.parts.append(Hits(
-        found.at[rows], streams[found.stream[rows]], found.position[rows], found.event[rows], group, np.full(count, feed.bit, np.int64),
-        value[rows], carried[rows], np.full(count, now, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.bool_),
+        found.at[rows], streams[found.stream[rows]], found.position[rows], found.event[rows], group, bits, value[rows], carried[rows],
+        np.full(count, now, np.int64), np.zeros(count, np.bool_), np.zeros(count, np.bool_),
     ))  # fmt: skip
 
 

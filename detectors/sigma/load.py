@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -157,9 +157,10 @@ def parse(
 ) -> Parsed | list[Broken]:
     """One rule document, or all that is wrong with it. `text`: its file, in which it is document `number`; "" when there is none."""
     try:
-        return attempt(label, data, placeholders)
+        parsed = attempt(label, data, placeholders)
     except Refused as error:
         return placed(label, text, number, data, str(error))
+    return parsed if _KEYS.issuperset(data) else replace(parsed, notes=_notes(_written(label, text, number, data)))
 
 
 def attempt(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> Parsed:
@@ -173,18 +174,23 @@ def attempt(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequ
         if rule.errors:
             raise Refused(_message(rule.errors[0]))
         _shape(rule)
-        expr: Expr | None = condition.detection(rule.detection)
-        unfilled = ""
-    except Unfilled as error:
-        expr, unfilled = None, str(error)
+        ref = reference(data)
+        expr, unfilled = _expression(rule)
     except (Unsupported, SigmaError) as error:
         raise Refused(_message(error)) from None
     except Refused:
         raise
     except Exception as error:  # noqa: BLE001  pySigma raises plain errors on odd documents; one rule must not stop the others
         raise Refused(f"{type(error).__name__}: {error}") from None
-    notes = () if _KEYS.issuperset(data) else _notes(label, data)
-    return Parsed(reference(data), _source(rule), expr, label, unfilled, str(data.get("name") or ""), notes)
+    return Parsed(ref, _source(rule), expr, label, unfilled, str(data.get("name") or ""))
+
+
+def _expression(rule: SigmaRule) -> tuple[Expr | None, str]:
+    """The condition, or the placeholder that has no values."""
+    try:
+        return condition.detection(rule.detection), ""
+    except Unfilled as error:
+        return None, str(error)
 
 
 def _shape(rule: SigmaRule) -> None:
@@ -195,11 +201,11 @@ def _shape(rule: SigmaRule) -> None:
         raise Refused("timeframe is deprecated")
 
 
-def _notes(label: str, data: Mapping[str, Any]) -> tuple[Broken, ...]:
+def _notes(document: Document) -> tuple[Broken, ...]:
     """Top-level keys that nobody reads."""
-    from detectors.sigma.lint import CHECKS, Document, found
+    from detectors.sigma.lint import CHECKS, found
 
-    return tuple(issue.broken() for issue in found(Document.of(label, data), {"custom-key": CHECKS["custom-key"]}))
+    return tuple(issue.broken() for issue in found(document, {"custom-key": CHECKS["custom-key"]}))
 
 
 def _refusal(label: str, data: Mapping[str, Any]) -> str:
@@ -209,7 +215,8 @@ def _refusal(label: str, data: Mapping[str, Any]) -> str:
 
     try:
         document = Document.of(label, data)
-    except (ValueError, RecursionError) as error:
+        reference(data)
+    except (ValueError, TypeError, RecursionError) as error:
         return str(error)
     read = filters.read(Other("filter", data, label)) if document.kind == "filter" else None
     if isinstance(read, list):
@@ -219,16 +226,23 @@ def _refusal(label: str, data: Mapping[str, Any]) -> str:
 
 def placed(label: str, text: str, number: int, data: Mapping[str, Any], reason: str) -> list[Broken]:
     """All that is wrong with a document that is not taken, each problem at its place."""
-    from detectors.sigma.lint import Document, faults, understood
-    from detectors.sigma.lint.files import read
+    from detectors.sigma.lint import faults, understood
 
-    cells = read(text.encode())[0] if text else []
-    document = Document(label, cells[number], number) if number < len(cells) else Document.of(label, data)
+    document = _written(label, text, number, data)
     document.refusal = reason
     try:
         return [issue.broken() for issue in understood(document, faults(document))]
     except Exception:  # noqa: BLE001  what is odd enough to upset a check is wrong in any case
         return [Broken(label, document.cell.line, f"not understood: {reason}", document.cell.column, "not-understood")]
+
+
+def _written(label: str, text: str, number: int, data: Mapping[str, Any]) -> Document:
+    """A document with its places, as far as its text is known."""
+    from detectors.sigma.lint import Document
+    from detectors.sigma.lint.files import read
+
+    cells = read(text.encode())[0] if text else []
+    return Document(label, cells[number], number) if number < len(cells) else Document.of(label, data)
 
 
 def examine(label: str, number: int, cell: Cell, placeholders: Mapping[str, Sequence[str]]) -> Document:

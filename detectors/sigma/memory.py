@@ -26,7 +26,7 @@ MOST: Final = 200_000
 """Hits that one correlation remembers."""
 FORM: Final = 1
 _MICRO: Final = 1_000_000
-_FEW: Final = 1 << 30
+_NEVER: Final = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,35 @@ class Shed:
 
 def pack(done: Round, newest: int, now: int, most: int = MOST) -> tuple[dict[str, Any], Shed | None]:
     """What the next scan needs of a correlation, and what was shed."""
-    rule, hits = done.rule, done.hits
-    told = replace(hits, told=hits.told | done.covered, fired=hits.fired | done.answer.holds)
+    rule = done.rule
+    told = done.covered | (done.hits.told & (done.firm | (done.hits.at <= done.floor())))
+    hits = joined([done.idle, replace(done.hits, told=told, fired=done.answer.holds)])
     horizon = rule.span + LATE * _MICRO
     keep = (hits.at >= newest - horizon) | (hits.arrival >= now - horizon)
     shed = None
     if np.count_nonzero(keep) > most:
-        kept = _least(done, keep, newest, most)
+        kept = _least(done, hits, keep, newest, most)
         lost = keep & ~kept
         shed = Shed(
             int(lost.sum()), len(np.unique(hits.group[lost])), int(hits.at[lost].max()), bool((hits.at[lost] < newest - rule.span).all())
         )  # fmt: skip
         keep = kept
-    return _packed(rule, done.table, told.take(np.flatnonzero(keep))), shed
+    _lower(done.table, hits, ~keep)
+    return _packed(rule, done.table, hits.take(np.flatnonzero(keep))), shed
 
 
-def _least(done: Round, keep: Bools, newest: int, most: int) -> Bools:
+def _lower(table: Table, hits: Hits, lost: Bools) -> None:
+    """Note up to when hits of each group are forgotten."""
+    if not lost.any():
+        return
+    newest = np.full(int(hits.group.max()) + 1, _NEVER, np.int64)
+    np.maximum.at(newest, hits.group[lost], hits.at[lost])
+    for group in np.unique(hits.group[lost]).tolist():
+        table.floors[group] = max(int(newest[group]), table.floors.get(group, _NEVER))
+
+
+def _least(done: Round, hits: Hits, keep: Bools, newest: int, most: int) -> Bools:
     """Of the hits to keep, the `most` that matter most."""
-    hits = done.hits
     out = keep.copy()
     past = np.flatnonzero(out & (hits.at < newest - done.rule.span))
     surplus = int(out.sum()) - most
@@ -70,19 +81,23 @@ def _least(done: Round, keep: Bools, newest: int, most: int) -> Bools:
     if surplus <= 0:
         return out
     rows = np.flatnonzero(out)
-    reached = _reached(done, rows)
-    order = rows[np.lexsort((hits.at[rows], hits.group[rows], reached))]
+    order = rows[np.lexsort((hits.at[rows], hits.group[rows], _reached(done.rule, hits.take(rows))))]
     out[order[:surplus]] = False
     return out
 
 
-def _reached(done: Round, rows: Array) -> Array:
-    """How near each hit's group has come to the condition: the best number that it reached, few numbers in front of many."""
-    hits = done.hits
-    best = np.zeros(int(hits.group.max()) + 1)
-    measure = np.nan_to_num(done.answer.measure.astype(np.float64), nan=0.0)
-    np.maximum.at(best, hits.group, np.where(done.answer.holds, np.inf, measure))
-    return best[hits.group[rows]]
+def _reached(rule: Correlation, hits: Hits) -> Array:
+    """How near each hit's group has come to the condition: those that fire, then those with many hits (values, rules)."""
+    size = int(hits.group.max()) + 1
+    if rule.type == "value_count":
+        best = np.bincount(np.unique(np.stack([hits.group, hits.value]), axis=1)[0], minlength=size)
+    elif rule.type.startswith("temporal"):
+        best = np.sum([np.bincount(hits.group, hits.rules & (1 << bit) != 0, size) > 0 for bit in range(len(rule.distinct))], axis=0)
+    else:
+        best = np.bincount(hits.group, minlength=size)
+    best = best.astype(np.float64)
+    best[np.unique(hits.group[hits.fired])] = np.inf
+    return best[hits.group]
 
 
 def _packed(rule: Correlation, table: Table, hits: Hits) -> dict[str, Any]:
@@ -92,6 +107,8 @@ def _packed(rule: Correlation, table: Table, hits: Hits) -> dict[str, Any]:
     columns = {f.name: getattr(hits, f.name) for f in fields(hits)}
     for name, known in (("stream", table.streams), ("group", table.groups), ("value", table.values), ("carried", table.carried)):
         used, columns[name] = _renumbered(columns[name])
+        if name == "group":
+            out["floors"] = [[place, table.floors[code]] for place, code in enumerate(used.tolist()) if code in table.floors]
         texts = list(known)
         out[f"{name}s"] = [_plain(texts[code]) for code in used.tolist()]
     out["last"], out["arrived"] = int(hits.at.max()), int(hits.arrival.max())
@@ -132,9 +149,9 @@ def unpack(one: Mapping[str, Any]) -> Table:
     columns["at"] = np.cumsum(columns["at"])
     table = Table(
         _names(one["streams"]), _names((flag, tuple(values)) for flag, values in one["groups"]), _names(one["values"]),
-        _names(tuple(row) for row in one["carrieds"]),
+        _names(tuple(row) for row in one["carrieds"]), {int(group): int(at) for group, at in one["floors"]},
     )  # fmt: skip
-    table.parts.append(joined([Hits(**columns)]))
+    table.old = Hits(**columns)
     return table
 
 

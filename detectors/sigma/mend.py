@@ -163,8 +163,28 @@ OURS: Final[Mapping[str, type[modifiers.SigmaModifier[Any, Any]]]] = {
 }  # fmt: skip
 
 
+def _apply(self: modifiers.SigmaModifier[Any, Any], val: Any) -> list[Any]:
+    """A modifier on one value, with a reason that people understand when it does not take it."""
+    if isinstance(val, SigmaExpansion):
+        return [SigmaExpansion([one for inner in val.values for one in self.apply(inner)])]
+    if not self.type_check(val):
+        name = modifiers.reverse_modifier_mapping.get(type(self).__name__, type(self).__name__)
+        raise SigmaTypeError(f"`{name}` cannot take {_shown(val)}", source=self.source)
+    out = self.modify(val)
+    return out if isinstance(out, list) else [out]
+
+
+def _shown(val: object) -> str:
+    if isinstance(val, SigmaString):
+        return f"the text '{val}'"
+    if isinstance(val, (SigmaNumber, SigmaBool)):
+        return str(val).lower()
+    return "null" if isinstance(val, types.SigmaNull) else f"what {type(val).__name__.removeprefix('Sigma')} is"
+
+
 def install() -> None:
     """Put the mended modifiers and numbers in pySigma's registries. Safe to call twice."""
+    modifiers.SigmaModifier.apply = _apply  # type: ignore[method-assign]
     modifiers.modifier_mapping.update(OURS)
     modifiers.reverse_modifier_mapping.update({found.__name__: name for name, found in OURS.items()})
     types.type_map.update({int: Exact, date: _day})  # type: ignore[dict-item]

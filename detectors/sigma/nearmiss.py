@@ -110,7 +110,8 @@ def _text(test: Test, elements: Sequence[str]) -> Miss:
         return Miss(why, close, elements[place], value if why != "part" else elements[place])
     found = SequenceMatcher(None, text, word, autojunk=False).find_longest_match()
     common = elements[place][found.a : found.a + found.size]
-    return Miss("close" if score >= _ALIKE and len(common) >= _COMMON else "far", close, elements[place], common)
+    alike = score >= _ALIKE and len(common) >= _COMMON
+    return Miss("close", close, elements[place], common) if alike else Miss("far", close, elements[place])
 
 
 def _relation(op: str, text: str, word: str) -> str:

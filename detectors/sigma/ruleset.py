@@ -20,7 +20,7 @@ from domain.query import Expr, from_json, to_json
 from match import Entry, Matcher
 
 PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
-ENGINE: Final = 8
+ENGINE: Final = 9
 """Goes up when compiling changes: an older cache is then made anew."""
 
 
@@ -133,7 +133,7 @@ def _save_cache(path: Path, rules: RuleSet) -> None:
         part.replace(path)
         for old in sorted(path.parent.glob("rules-*.json"), key=lambda p: p.stat().st_mtime)[:-4]:
             old.unlink(missing_ok=True)
-    except OSError:
+    except (OSError, TypeError):  # TypeError: a number of more than 64 bits in a correlation
         return
 
 

@@ -15,7 +15,7 @@ from detectors.sigma.nearmiss import Miss, held, miss
 from detectors.sigma.route import Blind
 from domain.event import SEP, TableBatch
 from domain.query import TRUE, And, Expr, Or, Test, all_of, any_of
-from domain.text import one_line
+from domain.text import excerpt, one_line
 from match.evaluate import NOT_TEXT, OWN, Evaluation
 from match.ops import text_of
 from match.plan import Entry, Node, Plan
@@ -118,7 +118,8 @@ def _test(test: Test, event: pa.Table, *, holds: bool) -> Term:
     wanted = found.wanted if found else held(test, elements)
     if test.field is None and found is not None and found.why == "absent":
         found = Miss("far", found.wanted)
-    seen = "" if test.field is None else one_line(", ".join(elements), _CUT)
+    part = (found.common if found else "") or (wanted[0] if wanted else "")
+    seen = "" if test.field is None else one_line(excerpt(", ".join(elements), part, _CUT))
     return Term(
         "test", holds, test.field or "*", test.op, tuple(one_line(w, _CUT) for w in wanted), len(test.values), seen,
         missing=test.field is not None and not elements, cased=test.cased, miss=found and _cut(found),

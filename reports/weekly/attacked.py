@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from domain import severity, titles
+from domain import i18n, severity, titles
 from domain.document import UNKNOWN, Block, Column, Paragraph, Table, number_text
 from domain.registers import Registers, parse_address
 from domain.text import one_line
@@ -82,9 +82,10 @@ def _technique(name: str, group: list[AlertFact], events: Mapping[str, Mapping[s
 
 
 def technique(tags: tuple[str, ...]) -> str:
-    """ATT&CK technique ids of a rule with their tactic in words: `T1110.001 (Truy cập thông tin xác thực)`."""
+    """ATT&CK techniques of a rule with their tactic in words: `T1110.001 Đoán mật khẩu (Truy cập thông tin xác thực)`."""
     names = [t.removeprefix("attack.") for t in tags if t.startswith("attack.")]
-    ids = [n.upper() for n in names if re.match(r"t\d", n)]
+    named = i18n.catalogue(LANG, "attack")
+    ids = [f"{n.upper()} {named.get(n.lower(), '')}".rstrip() for n in names if re.match(r"[tT]\d", n)]
     known = (vi(f"tactic_{n.replace('-', '_').replace('.', '_')}") for n in names if not re.match(r"[tgs]\d", n))
     tactics = [text for text in known if not text.startswith("report.")]
     text = ", ".join(ids) or "; ".join(tactics) or vi("technique_unknown")

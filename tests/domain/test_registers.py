@@ -95,6 +95,21 @@ def test_placeholders_hold_the_lists_in_force_and_what_the_registers_know() -> N
     assert found["asset_hosts"] == ["WEB01"]
 
 
+def test_placeholders_of_public_rules_come_from_tags_of_assets_and_lists_go_before_them() -> None:
+    dc = Asset(id="dc", name="DC", hosts=("DC01.tinh.example",), addresses=("10.0.0.5", "10.0.9.0/24"), domains=("tinh.example",),
+               tags=("Domain_Controller", "server"))  # fmt: skip
+    found = Registers(assets=(dc, Asset(id="w", name="W", hosts=("WS1",), tags=("workstation",)))).placeholders()
+    assert found["DomainControllers"] == found["domain_controller_hostnames"] == found["Servers"] == ["DC01.tinh.example"]
+    assert found["Workstations"] == ["WS1"]
+    assert found["dc_ip_addresses"] == ["10.0.0.5"]
+    assert found["dc_machine_accounts"] == found["DC-MACHINE-NAME"] == ["DC01$"]
+    assert found["internal_domains"] == ["tinh.example"]
+    assert found["JumpServers"] == []
+    named = Registers(assets=(dc,), lists=(NamedList(name="servers", values=("srv*",)),)).placeholders()
+    assert named["servers"] == ["srv*"]
+    assert "Servers" not in named
+
+
 @pytest.mark.parametrize(
     ("address", "internal"),
     [

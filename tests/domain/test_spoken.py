@@ -98,7 +98,7 @@ def test_spans_in_words(seconds: float, text: str) -> None:
         ),
         (
             "temporal_ordered", {"of": [["x", "Own Title"], ["y", "Other"]], "group": {}},
-            "Các dấu hiệu xuất hiện lần lượt, đúng thứ tự, trong 5 phút “Own Title, Other”: 12 sự kiện (ngưỡng: từ 10 trở lên)",
+            "Các dấu hiệu xuất hiện lần lượt, đúng thứ tự, trong 5 phút “Own Title → Other”: 12 dấu hiệu (ngưỡng: từ 10 trở lên)",
         ),
     ],
 )  # fmt: skip
@@ -156,3 +156,8 @@ def test_every_shipped_attack_name_has_words(language: str) -> None:
     named = {m[1].lower().replace("-", "_") for text in texts for m in TAG.finditer(text)}
     assert len(named) > 50
     assert named - i18n.catalogue(language, "attack").keys() == set()
+
+
+def test_the_report_and_the_screen_name_tactics_alike() -> None:
+    report, attack_names = i18n.catalogue("vi", "report"), i18n.catalogue("vi", "attack")
+    assert {report[f"tactic_{name}"].lower() for name in attack.attack().tactics} == {attack_names[name] for name in attack.attack().tactics}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from domain.text import clean, csv_safe, json_safe, one_line
+from domain.text import clean, csv_safe, excerpt, json_safe, one_line
 
 CHARS = [
     "\x1b",
@@ -46,3 +46,18 @@ def test_json_keeps_its_meaning_and_does_nothing_on_a_terminal(char: str) -> Non
     assert json.loads(safe) == json.loads(plain)
     assert char not in safe.decode()
     assert "Đỗ" in safe.decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "shown"),
+    [
+        ("short", "x", "short"),
+        ("a" * 50 + "EVIL" + "b" * 50, "evil", "…aaaaaaaaEVILbbbbbbbb… (+42)"),
+        ("evil" + "b" * 50, "evil", "evilbbbbbbbbbbbbbbbb… (+34)"),
+        ("a" * 50 + "evil", "evil", "…aaaaaaaaaaaaaaaaevil"),
+        ("a" * 50, "not there", "aaaaaaaaaaaaaaaaaaaa… (+30)"),
+        ("a" * 50, "", "aaaaaaaaaaaaaaaaaaaa… (+30)"),
+    ],
+)
+def test_excerpt_shows_what_matters(text: str, part: str, shown: str) -> None:
+    assert excerpt(text, part, 20) == shown

@@ -36,10 +36,10 @@ def rule(title: str, *tags: str, source: str = "", kind: str = "sigma", name: st
             rule("X", "attack.t1059", "attack.t1218.011"), "Chạy mã qua rundll32 [X]", "X", id="the more precise one",
         ),
         pytest.param(
-            rule("X", "attack.execution", source="process_creation"), "Tiến trình bất thường: thực thi mã [X]", "X", id="by source and tactic",
+            rule("X", "attack.execution", source="process_creation"), "Tiến trình bất thường: thực thi [X]", "X", id="by source and tactic",
         ),
         pytest.param(rule("X", source="bits-client"), "Tải tệp qua BITS bất thường [X]", "X", id="by source"),
-        pytest.param(rule("X", "attack.impact", source="odd"), "Dấu hiệu bất thường: gây thiệt hại [X]", "X", id="a source nobody named"),
+        pytest.param(rule("X", "attack.impact", source="odd"), "Dấu hiệu bất thường: gây tác động [X]", "X", id="a source nobody named"),
         pytest.param(rule("X", "attack.t9999", "cve.2024-1"), "X", "X", id="nothing is known: its own"),
         pytest.param(
             rule("Tệp lạ", "attack.t1505.003"), "Tệp lạ", "Server Software Component: Web Shell [Tệp lạ]", id="written in Vietnamese",

@@ -58,7 +58,7 @@ def test_tactics_and_techniques_in_words() -> None:
     flat = _flat(_alert())
     assert flat["threat.technique.id"] == ["T1110.001", "T1078"]
     assert flat["threat.technique.name"] == ["T1110.001 Đoán mật khẩu", "T1078 Dùng tài khoản hợp lệ"]
-    assert flat["threat.tactic.name"] == ["lấy thông tin đăng nhập"]
+    assert flat["threat.tactic.name"] == ["truy cập thông tin xác thực"]
     assert (flat["rule.level"], flat["rule.rank"]) == ("high", 4)
 
 

@@ -64,7 +64,7 @@ def test_the_example_province_is_valid_fictitious_and_says_so() -> None:
         ("assets__yml", "- {id: a, name: A, hosts: {x: y}}", "assets.yml:1: hosts: must be a list of texts"),
         ("organisation__yml", "- agency: {nme: x}", "organisation.yml:1: unknown field agency.nme; did you mean name?"),
         ("organisation__yml", "- {place: a}\n- {place: b}", "organisation.yml:2: the organisation is already in force then"),
-        ("lists__yml", "- {name: a-b, values: [x]}", "lists.yml:1: name a-b: letters, digits and _ only"),
+        ("lists__yml", "- {name: a b, values: [x]}", "lists.yml:1: name a b: letters, digits, _ and - only"),
         ("assets__csv", "id,name,level\na,A,9\n", "assets.csv:2: level 9: 1 to 5"),
         ("assets__csv", "id,name\na,A,extra\n", "assets.csv:2: more cells than the 2 names in the first line"),
     ],

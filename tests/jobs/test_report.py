@@ -97,7 +97,7 @@ def test_the_five_items_in_their_order(week: Path, report: Run) -> None:
     ]  # fmt: skip
     assert [text.index(item) for item in items] == sorted(text.index(item) for item in items)
     assert "| 1 | 10.20.10.10 | Dịch vụ công trực tuyến, một cửa điện tử, Trung tâm tích hợp dữ liệu |" in text
-    assert "T1110.001 (Truy cập thông tin xác thực)" in text
+    assert "T1110.001 Đoán mật khẩu (Truy cập thông tin xác thực)" in text
     assert "| 203.0.113.66 | Bên ngoài | 10.20.10.10 |" in text
     assert "| 2001:db8:bad::66 | Bên ngoài | 2001:db8:20:10::20 |" in text
     assert "| dc01 | user-added | 4 |" in text

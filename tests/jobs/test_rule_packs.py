@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,12 @@ def test_staged_tried_activated_and_rolled_back(site: Path, soc_here: Soc, rules
 
     done = rules("activate", "web")
     assert (done["version"], done["before"], done["active"]) == (staged["version"], first["version"], True)
-    assert done["dry_run"]["opened"] == 2
+    assert (done["dry_run"]["opened"], done["retro"]) == (2, 2)
     soc_here(*NOW, "scan")
     assert set(found(soc_here)) == {*one, ("C", "203.0.113.9"), ("C", "10.0.0.5")}
 
     back = rules("rollback", "web")
-    assert (back["version"], back["fingerprint"]) == (first["version"], first["fingerprint"])
+    assert (back["version"], back["fingerprint"], back["retro"]) == (first["version"], first["fingerprint"], 2)
     soc_here(*NOW, "scan")
     assert {k: v for k, v in found(soc_here).items() if k[0] == "A"} == one
     log = [json.loads(text) for text in soc_here("audit", "log", "--json").stdout.splitlines()]
@@ -152,6 +153,17 @@ def test_a_flood_is_refused_unless_told(site: Path, soc_here: Soc, rules: Any) -
     assert "Not activated: web@" in done.stderr
     assert rules("packs")["packs"][0]["label"] == ""
     assert rules("activate", "web", "--max-alerts", "1", "--yes")["active"]
+
+
+def test_what_runs_already_is_not_switched_again(site: Path, soc_here: Soc, rules: Any) -> None:
+    first = rules("import", str(folder(site / "web", V1)))
+    records = [r.type for r in runtime(site).store.records.find(rule_packs_state.STREAM)]
+    again = rules("import", str(zipped(site / "web.zip", V1)))
+    assert (again["version"], again["active"], again["added"]) == (first["version"], True, 0)
+    assert [r.type for r in runtime(site).store.records.find(rule_packs_state.STREAM)] == records == ["activated"]
+    assert "is what runs already" in soc_here(*NOW, "rules", "import", str(site / "web"), "--stage").stderr
+    done = soc_here(*NOW, "rules", "rollback", "web")
+    assert "Pack web does not run any more" in done.stderr
 
 
 def test_a_file_against_what_runs_leaves_nothing_behind(site: Path, rules: Any) -> None:
@@ -292,6 +304,24 @@ def test_two_machines_with_one_store_do_not_disagree_silently(
     assert (trouble.here, trouble.values["wanted"], trouble.next) == (staged.version.id, "-", "soc rules remove web")
 
 
+def test_the_whole_way_on_a_cluster(opensearch_url: str, index_prefix: str, tmp_path: Path, soc_here: Soc, rules: Any) -> None:
+    store = f'[store]\nurl = "{opensearch_url}"\nindex_prefix = "{index_prefix}"\n'
+    (tmp_path / "soc.toml").write_text(f'{store}[[source]]\nid = "web"\ntype = "file"\npath = "web.log"\nparser = "nginx"\n')
+    (tmp_path / "web.log").write_text("".join(LOG))
+    assert soc_here(*NOW, "collect", "once").returncode == 0
+    first = rules("import", str(folder(tmp_path / "web", V1)))
+    soc_here(*NOW, "scan")
+    one = found(soc_here)
+    assert set(one) == {("A", "203.0.113.9"), ("A", "2001:db8::7")}
+    rules("import", str(zipped(tmp_path / "web-2.zip", V2)), "--stage")
+    tried = rules("activate", "web")["dry_run"]
+    assert (tried["events"], tried["opened"], tried["vanished"]) == (6, 2, 1)
+    soc_here(*NOW, "scan")
+    assert set(found(soc_here)) == {*one, ("C", "203.0.113.9"), ("C", "10.0.0.5")}
+    assert rules("rollback", "web")["fingerprint"] == first["fingerprint"]
+    assert rules("packs")["troubles"] == []
+
+
 def test_killed_before_it_was_recorded_it_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = runtime(tmp_path)
     first = rule_packs.stage(here, folder(tmp_path / "1", V1), "web")
@@ -321,7 +351,9 @@ def test_changed_and_missing_files_are_told_and_do_not_run_again(site: Path, soc
     (place / "web" / "a.yml").write_bytes(rule("A", "harmless"))
     assert rules("packs", code=1)["troubles"][0]["kind"] == "damaged"
     doctor = json.loads(soc_here(*NOW, "doctor", "--json").stdout)
-    assert [f["next"] for f in doctor["findings"] if "were changed after the import" in f["sentence"]] == ["soc rules import PACK --name web"]
+    assert [f["next"] for f in doctor["findings"] if "were changed after the import" in f["sentence"]] == [
+        "soc rules import PACK --name web"
+    ]
     done = soc_here(*NOW, "rules", "activate", "web")
     assert (done.returncode, "its files are not those that were imported" in done.stderr) == (6, True)
     for path in sorted(place.rglob("*"), reverse=True):
@@ -368,6 +400,7 @@ def test_words_for_what_is_not_there(site: Path, soc_here: Soc, words: tuple[str
         ("sigma-r2026-10-01.zip", "sigma"),
         ("sigma-2026.10.1.tar.gz", "sigma"),
         ("Gói luật.zip", "gói-luật"),
+        (unicodedata.normalize("NFD", "Gói luật.zip"), "gói-luật"),
         ("2026.zip", "2026"),
         ("rules-v1.2.tar.xz", "rules"),
     ],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.errors import ContentError, UsageError
 from jobs import rule_packs_read
@@ -161,6 +165,20 @@ def test_cut_anywhere_it_is_an_error_and_no_traceback(tmp_path: Path, mode: str)
         (tmp_path / "cut").write_bytes(whole[:size])
         with pytest.raises(UsageError, match="not a readable rule pack"):
             read(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("form", ["zip", "w", "w:gz", "w:xz"])
+@given(data=st.data())
+@settings(max_examples=60)
+def test_damaged_anywhere_it_is_an_error_or_a_pack(form: str, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "p"
+        whole = bytearray((zipped(path, FILES) if form == "zip" else tarred(path, FILES, form)).read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(whole)
+        with contextlib.suppress(UsageError, ContentError):
+            assert all(".." not in name.split("/") and not name.startswith("/") for name in read(path).digests)
 
 
 def test_a_public_release_as_it_is(shared_data: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from domain.query import And, Expr, Not, Or, Test
@@ -78,7 +79,7 @@ def _one(test: Test, element: object) -> bool:
     if test.op == "cidr":
         return any(_within(text(element, cased=True), str(net)) for net in test.values)
     if test.op in ("lt", "lte", "gt", "gte"):
-        return any(_order(test.op, element, float(limit)) for limit in test.values)
+        return any(_order(test.op, element, Decimal(str(limit))) for limit in test.values)
     if test.op in ("minute", "hour", "day", "week", "month", "year"):
         return any(_part(test.op, text(element, cased=True)) == int(wanted) for wanted in test.values)
     if test.op == "fold":
@@ -115,10 +116,10 @@ def like(pattern: str, value: str) -> bool:
     return bool(value) and (pattern[0] == "?" or value[0] == pattern[0]) and like(pattern[1:], value[1:])
 
 
-def _order(op: str, element: object, limit: float) -> bool:
+def _order(op: str, element: object, limit: Decimal) -> bool:
     if isinstance(element, bool) or not re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", text(element, cased=True)):
         return False
-    number = float(text(element, cased=True))
+    number = Decimal(text(element, cased=True))
     return {"lt": number < limit, "lte": number <= limit, "gt": number > limit, "gte": number >= limit}[op]
 
 

@@ -80,7 +80,7 @@ def changed(word: str) -> st.SearchStrategy[str]:
 words = (
     known.flatmap(changed) | known | st.text(alphabet, max_size=6) | st.lists(st.sampled_from(WORDS), min_size=2, max_size=3).map("".join)
 )
-integers = st.sampled_from((0, 1, 22, -7, 4688, 65535, 2**40))
+integers = st.sampled_from((0, 1, 22, -7, 4688, 65535, 2**40, 2**53, 2**53 + 1, 2**62))
 floats = st.sampled_from((0.5, -1.25, 22.0, 4688.0, 0.1))
 times = st.integers(0, 4_000_000).map(lambda n: datetime(2025, 12, 28, tzinfo=UTC) + timedelta(seconds=n))
 

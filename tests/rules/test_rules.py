@@ -157,3 +157,9 @@ def test_public_logs_give_only_what_happened(file: str, wanted: set[str], shared
     assert done.returncode == 0, done.stderr
     hits = [json.loads(line)["rule"] for line in (tmp_path / "hits.jsonl").read_text(encoding="utf-8").splitlines()]
     assert {hit["title"] for hit in hits if hit["level"] != "informational"} == wanted
+
+
+def test_what_feeds_correlations_has_a_vietnamese_name() -> None:
+    documents = [document(path) for path in rule_files([RULES])]
+    quiet = {d["id"] for d in documents if d["level"] == "informational" and "detection" in d}
+    assert set(i18n.catalogue("vi", "bases")) == quiet

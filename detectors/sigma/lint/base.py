@@ -84,14 +84,14 @@ class Item:
     body: Cell
     """All values."""
 
-    @property
-    def texts(self) -> Iterator[tuple[Cell, str]]:
+    @cached_property
+    def texts(self) -> Sequence[tuple[Cell, str]]:
         """The values that are text."""
-        return ((cell, cell.value) for cell in self.values if isinstance(cell.value, str))
+        return [(cell, cell.value) for cell in self.values if isinstance(cell.value, str)]
 
     def has(self, *names: str) -> bool:
         """Whether one of these modifiers is used."""
-        return any(name in self.modifiers for name in names)
+        return bool(self.modifiers) and not set(names).isdisjoint(self.modifiers)
 
 
 @dataclass

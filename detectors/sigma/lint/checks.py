@@ -38,6 +38,8 @@ CHECKS: Final[Mapping[str, Check]] = {
     "tag-without-namespace": Check("error", structure.tag_without_namespace, refused=True),
     "empty-selection": Check("error", structure.empty_selection, refused=True),
     "nested-value": Check("error", structure.nested_value, refused=True),
+    "name-not-text": Check("error", modifiers.name_not_text, refused=True),
+    "empty-values": Check("error", values.empty_values, refused=True),
     "unknown-modifier": Check("error", modifiers.unknown_modifier, refused=True),
     "modifier-combination": Check("error", modifiers.modifier_combination, refused=True),
     "modifier-value": Check("error", modifiers.modifier_value, refused=True),
@@ -56,6 +58,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "filter-elsewhere": Check("warning", collection=collection.filter_elsewhere),
     "filter-unowned": Check("warning", collection=collection.filter_unowned),
     "group-by-unheld": Check("warning", collection=collection.group_by_unheld),
+    "long-timespan": Check("note", collection=collection.long_timespan),
     "loud-base": Check("note", collection=collection.loud_base),
     "informational-correlation": Check("note", metadata.informational_correlation),
     # across files
@@ -76,9 +79,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "unheld-field": Check("warning", logic.unheld_field),
     "unheld-negated": Check("warning", logic.unheld_negated),
     "field-case": Check("warning", logic.field_case),
+    "field-spelling": Check("warning", logic.field_spelling),
     "specific-logsource": Check("note", logic.specific_logsource),
     # values
-    "empty-values": Check("warning", values.empty_values),
     "control-character": Check("warning", values.control_character),
     "invisible-character": Check("warning", values.invisible_character),
     "escaped-wildcard": Check("warning", values.escaped_wildcard),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from detectors.sigma.cells import Cell
 from detectors.sigma.correlation_check import link
 from detectors.sigma.filters import WANTED
 from detectors.sigma.lint.base import Collection, Document, listed, suggestion
 from detectors.sigma.lint.logic import fed, held
+from detectors.sigma.lint.places import place
 from detectors.sigma.model import Other
 from detectors.sigma.refs import reference
 from detectors.sigma.route import Blind
 
+LONG: Final = 7 * 86400
+"""Seconds from which a timespan is long."""
 Found: TypeAlias = Iterator[tuple[Document, Cell, Mapping[str, object]]]
 
 
@@ -89,7 +93,7 @@ def correlation_fault(collection: Collection) -> Found:
     known = set(_names(collection)) | collection.elsewhere
     for document, path, reason in _faults(collection):
         if path[-1] in known or path[1:2] not in (("rules",), ("condition",)) or "there is no rule" not in reason:
-            yield document, _place(document, path), {"reason": reason.removeprefix("correlation: ")}
+            yield document, place(document.cell, path), {"reason": reason.removeprefix("correlation: ")}
 
 
 def unknown_rule(collection: Collection) -> Found:
@@ -104,25 +108,21 @@ def unknown_rule(collection: Collection) -> Found:
                 yield document, cell, {"name": cell.value, "hint": hint}
 
 
+def _id(document: Document) -> str:
+    """The id that others name; empty for a document that has none because its text is no Unicode."""
+    try:
+        return reference(document.data).id
+    except ValueError:
+        return ""
+
+
 def _faults(collection: Collection) -> Iterator[tuple[Document, tuple[str, ...], str]]:
-    others = {id(d.cell.value): d for d in collection.documents if d.kind == "correlation" and not d.refusal}
-    rules = [(reference(d.data).id, str(d.data.get("name") or "")) for d in collection.documents if d.kind == "rule"]
+    others = {id(d.cell.value): d for d in collection.documents if d.kind == "correlation" and _id(d)}
+    rules = [(_id(d), str(d.data.get("name") or "")) for d in collection.documents if d.kind == "rule"]
     linked = link([Other("correlation", d.data, d.file) for d in others.values()], [*rules, *((name, "") for name in collection.elsewhere)])
     for other, fault in linked.faults:
-        yield others[id(other.data)], fault.path, fault.reason
-
-
-def _place(document: Document, path: Sequence[str]) -> Cell:
-    """Where a path of keys leads; the last one may be a value of a list. What is missing stands where it should have stood."""
-    cell = place = document.cell
-    for step in path:
-        inner = next((value for key, value in cell if str(key.value) == step), None)
-        listed_ = next((item for item in cell.items if str(item.value) == step), None)
-        if inner is None:
-            return listed_ or cell.key(step) or place
-        place = inner if step == path[-1] and not isinstance(inner.value, (dict, list)) else cell.key(step) or inner
-        cell = inner
-    return place
+        if fault.path != ("level",):  # told of every document
+            yield others[id(other.data)], fault.path, fault.reason
 
 
 def filter_elsewhere(collection: Collection) -> Found:
@@ -194,3 +194,18 @@ def filter_unowned(collection: Collection) -> Found:
         lacking = [key for key in WANTED if not document.data.get(key)] if document.kind == "filter" else []
         if lacking:
             yield document, document.cell.key("title") or document.cell, {"keys": listed(lacking)}
+
+
+def long_timespan(collection: Collection) -> Found:
+    """Every hit is remembered for the whole timespan."""
+    for document in collection.documents:
+        spec = document.cell.get("correlation")
+        span = spec.get("timespan") if spec else None
+        seconds = _seconds(str(span.value)) if span else 0
+        if span and seconds > LONG:
+            yield document, span, {"timespan": span.value, "days": LONG // 86400}
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,9})([hdwMy])", text)
+    return int(found[1]) * {"h": 3600, "d": 86400, "w": 604800, "M": 2629746, "y": 31556952}[found[2]] if found else 0

@@ -53,14 +53,14 @@ def not_utf8(source: Source) -> Iterator[Finding]:
 def yaml_tab(source: Source) -> Iterator[Finding]:
     """A tab where YAML wants spaces."""
     place, problem = _problem(source)
-    if "'\\t'" in problem or "tab character" in problem:
+    if problem and _character(source, place) == "\t":
         yield place, {}
 
 
 def yaml_syntax(source: Source) -> Iterator[Finding]:
     """What is not YAML."""
     place, problem = _problem(source)
-    if problem and "'\\t'" not in problem and "tab character" not in problem:
+    if problem and _character(source, place) != "\t":
         yield place, {"reason": problem}
 
 
@@ -71,6 +71,13 @@ def _problem(source: Source) -> tuple[Cell, str]:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     reason = getattr(error, "problem", None) or (str(error).splitlines() or [type(error).__name__])[0]
     return (Cell("", mark.line + 1, mark.column + 1) if mark else Cell("")), str(reason)
+
+
+def _character(source: Source, place: Cell) -> str:
+    """What stands at a place."""
+    lines = source.content.decode("utf-8-sig", "replace").splitlines()
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    return line[place.column - 1 : place.column]
 
 
 def empty_file(source: Source) -> Iterator[Finding]:

@@ -157,3 +157,19 @@ def field_case(document: Document) -> Iterator[Finding]:
         first = seen.setdefault(item.field.lower(), item.field)
         if first != item.field:
             yield item.key, {"field": item.field, "other": first}
+
+
+def field_spelling(document: Document) -> Iterator[Finding]:
+    """A field of the channels Security and System that is written otherwise in events: names of fields are case-sensitive."""
+    source = document.source
+    if source is None or source.product != "windows" or source.service not in ("security", "system"):
+        return
+    for item in document.items:
+        known = _spelling().get(item.field.lower(), item.field)
+        if known != item.field:
+            yield item.key, {"field": item.field, "known": known}
+
+
+@cache
+def _spelling() -> dict[str, str]:
+    return {name.lower(): name for name in [*_held()["every"], *_held()["named"]]}

@@ -24,7 +24,7 @@ def _missing(document: Document, key: str) -> Iterator[Finding]:
 def missing_id(document: Document) -> Iterator[Finding]:
     """Without an id a rule is another one after every change."""
     if not document.data.get("id") and not document.data.get("name"):
-        yield document.cell.key("title") or document.cell, {}
+        yield document.cell.key("id") or document.cell.key("title") or document.cell, {}
 
 
 def id_not_uuid(document: Document) -> Iterator[Finding]:

@@ -39,10 +39,16 @@ def _modifier(item: Item, name: str) -> Cell:
 def modifier_combination(document: Document) -> Iterator[Finding]:
     """Modifiers that cannot stand together, `all` with one value."""
     for item in document.items:
-        if item.modifiers:
-            for problem in check({item.key.value: item.body.value}):
-                reason = problem.partition(": ")[2] or problem
-                yield item.key.at(str(item.key.value).find("|")), {"key": item.key.value, "reason": reason}
+        for problem in check({str(item.key.value): item.body.value}) if item.values else ():
+            reason = problem.removeprefix(f"{item.key.value}: ")
+            yield item.key.at(max(0, str(item.key.value).find("|"))), {"key": item.key.value, "reason": reason}
+
+
+def name_not_text(document: Document) -> Iterator[Finding]:
+    """Names of selections and fields are text: `on`, `yes` and 4688 without quotes are not."""
+    for name in [*(name for name, _ in document.selections), *(item.key for item in document.items)]:
+        if not isinstance(name.value, str):
+            yield name, {"name": name.source or name.value}
 
 
 def modifier_value(document: Document) -> Iterator[Finding]:

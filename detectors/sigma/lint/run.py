@@ -53,8 +53,8 @@ def lint(
 
 def file_issues(source: Source, checks: Mapping[str, Check] = CHECKS) -> list[Issue]:
     """What is wrong with a file before it is a rule."""
-    if len(source.content) > files.MAX_FILE:
-        checks = {"file-too-large": CHECKS["file-too-large"]}
+    alone = "file-too-large" if len(source.content) > files.MAX_FILE else "not-utf8" if any(files.not_utf8(source)) else ""
+    checks = {alone: CHECKS[alone]} if alone else checks
     return [_issue(c, check, source.label, found_) for c, check in checks.items() if check.file for found_ in check.file(source)]
 
 

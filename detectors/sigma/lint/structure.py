@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from detectors.sigma import filters
-from detectors.sigma.cells import Cell
 from detectors.sigma.lint.base import Document, Finding, listed, suggestion
 
 LEVELS: Final = ("informational", "low", "medium", "high", "critical")
@@ -24,7 +23,6 @@ TYPES: Final[Mapping[str, type]] = {
 OWN: Final = ("owner", "reason", "expires")
 """Keys of ours in a filter."""
 LOGSOURCE: Final = ("product", "category", "service", "definition")
-CORRELATION: Final = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
 _NAMES: Final = {str: "text", list: "list", dict: "mapping", date: "date", datetime: "date", bool: "bool", int: "number", float: "number"}
 _CUSTOM: Final = re.compile(r"x[-_].+")
 _DATE: Final = re.compile(r"[1-3]\d{3}(-[01]\d-[0-3]\d|/[01]?\d/[0-3]?\d)")
@@ -55,25 +53,10 @@ def custom_key(document: Document) -> Iterator[Finding]:
 
 
 def unknown_key(document: Document) -> Iterator[Finding]:
-    """Keys below the top level that mean nothing: the rule would say less than its author meant."""
-    for section, known in _sections(document):
-        for key, _ in section:
-            if key.value not in known:
-                hint = suggestion(str(key.value), known) or listed(known)
-                yield key, {"key": key.value, "where": _name_of(document, section), "hint": hint}
-
-
-def _sections(document: Document) -> Iterator[tuple[Cell, Sequence[str]]]:
-    source = document.cell.get("logsource")
-    if source and isinstance(source.value, dict):
-        yield source, LOGSOURCE
-    correlation = document.cell.get("correlation")
-    if correlation and isinstance(correlation.value, dict):
-        yield correlation, CORRELATION
-
-
-def _name_of(document: Document, section: Cell) -> str:
-    return next((str(key.value) for key, value in document.cell if value is section), "")
+    """Keys of the log source that mean nothing: the rule would run over more than its author meant."""
+    for key, _ in document.cell.get("logsource") or ():
+        if key.value not in LOGSOURCE:
+            yield key, {"key": key.value, "where": "logsource", "hint": suggestion(str(key.value), LOGSOURCE) or listed(LOGSOURCE)}
 
 
 def missing_key(document: Document) -> Iterator[Finding]:

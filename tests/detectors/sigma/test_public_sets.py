@@ -68,3 +68,12 @@ def test_regression_cases_fire(windows: RuleSet, shared_data: Path, extracted: P
         if case["rule_id"] not in {windows.rules[h.rule].ref.id for h in hits}:
             missed.append(case["case"])
     assert (len(cases), missed) == (60, [])
+
+
+def test_hits_on_real_windows_events(windows: RuleSet, shared_data: Path) -> None:
+    result = hunt.Hunt()
+    hits = hunt.hunt([str(shared_data / "sigma/windows-dev.ndjson.xz")], windows, result, workers=1)
+    got = {(windows.rules[h.rule].ref.id, h.record) for h in hits}
+    lines = (line.split("\t") for line in (shared_data / "sigma/windows-dev-expected.tsv").read_text().splitlines())
+    assert got == {(rule, int(number)) for rule, number in lines}
+    assert (len(got), result.events, result.problems) == (1014, 100_000, [])

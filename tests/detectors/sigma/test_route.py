@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from detectors.sigma.ruleset import RuleSet
 from domain import fields
 from domain.i18n import catalogue
 from jobs.hunt import Hunter
+from jobs.rule_sources import table
+from jobs.rulesets import unpack
 from tests.collectors.parsers.lines import batch
 from tests.conftest import ROOT
 
@@ -208,6 +211,12 @@ def test_every_feed_but_of_windows_and_json_takes_events_of_a_parser():
 def _fits(value: Any, values: list[str]) -> bool:
     have = value if isinstance(value, list) else [value]
     return value is not None and (values == ["*"] or any(str(h).lower() == str(v).lower() for h in have for v in values))
+
+
+def test_the_table_of_the_documentation_is_what_the_public_rules_find_here(shared_data: Path):
+    made = list(table(unpack(shared_data / "sigma/sigmahq-rules.tar.xz")))
+    page = (ROOT / "docs" / "logsources.md").read_text(encoding="utf-8")
+    assert made == page[page.index("| product |") :].splitlines(), "python docs/generate.py --rules PACK"
 
 
 def test_reasons_are_in_both_languages():
