@@ -51,7 +51,8 @@ class Parsed:
 def parse(batch: RawBatch, wanted: frozenset[str] | None = None, narrow: Narrow | None = None) -> list[Parsed]:
     """Every record becomes exactly one event in exactly one of the results.
 
-    `wanted`: only these fields are needed; `narrow`: which of them, of an event whose kind is known. ConfigError: unknown parser, encoding or time zone.
+    `wanted`: only these fields are needed; `narrow`: which of them, of an event whose kind is known.
+    ConfigError: unknown parser, encoding or time zone.
     """
     with many_objects():
         return _parse(batch, wanted, narrow)
