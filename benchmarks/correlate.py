@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from detectors.sigma.correlator import Correlator
-from detectors.sigma.hits import Gathered
+from detectors.sigma.gathered import Gathered
 from detectors.sigma.model import LogSource, Other, Rule
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import RuleRef

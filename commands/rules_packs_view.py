@@ -41,6 +41,8 @@ def difference(staged: Staged, change: Change, limit: int) -> None:
     say(t("packs.state", loaded=change.loaded, blind=change.blind, unfilled=change.unfilled, broken=change.broken))
     if change.filters:
         say(t("packs.filters", n=len(change.filters), titles=", ".join(one.title for one in change.filters[:_FEW])))
+    if change.retired:
+        say(t("packs.retired", n=len(change.retired), titles=", ".join(one.title for one in change.retired[:_FEW])))
     for fault in change.faults[:5]:
         say(f"  {fault}")
     if change.gained or change.lost:

@@ -73,7 +73,7 @@ class Filter:
 
     def _named(self, alert: Alert) -> bool:
         rule = self.rule.lower()
-        called = (alert.rule.id, alert.rule.title, titles.title(alert.rule)) if rule else ()
+        called = (alert.rule.id, alert.rule.title, titles.title(alert.rule), titles.title(alert.rule, "vi")) if rule else ()
         if rule and not any(rule in name.lower() for name in called):
             return False
         if self.incident == "none":

@@ -196,6 +196,8 @@ def extra(source: Source) -> Mapping[str, object]:
     out: dict[str, object] = {}
     if source.exercise:
         out["thapcanh.exercise"] = True
+    if source.service_type:
+        out["service.type"] = source.service_type.strip().lower()
     if source.options.get("incident"):
         out["thapcanh.incident"] = source.options["incident"]
     return out

@@ -34,6 +34,8 @@ class Source:
     encoding: str = "utf-8"
     expect_every: str = ""
     """Silence longer than this is an alert at once: 5m, 1h."""
+    service_type: str = ""
+    """What writes these logs, where the logs do not say so themselves: django, spring, mysql, ...; becomes `service.type`."""
     exercise: bool = False
     read_only: bool = False
     """opensearch: nothing is copied; `soc scan` reads the documents where they lie."""

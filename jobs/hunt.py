@@ -19,7 +19,7 @@ import pyarrow as pa
 from collectors import whole
 from collectors.detect import Parsed, parse
 from detectors.sigma.correlate import Round
-from detectors.sigma.hits import Array, Gathered, Where
+from detectors.sigma.gathered import Array, Gathered, Where
 from detectors.sigma.ruleset import RuleSet
 from detectors.sigma.second import Second
 from domain.errors import UsageError

@@ -8,8 +8,10 @@ microseconds. Source: timesketch.org/guides/user/import-from-json-csv.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -35,6 +37,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 _CELL: Final = 2_000
 """Characters of a cell."""
+_MESSAGE: Final = 300
+"""Characters of the event in `message`."""
 
 
 class Sink(AbstractContextManager["Sink"]):
@@ -111,46 +115,64 @@ class _Lines(Sink):
         self._file.close()
 
 
+@dataclass(frozen=True)
+class _Named:
+    """The cells that all rows of a rule share, harmless already."""
+
+    title: str
+    tags: str
+    cells: tuple[str, str, str]
+    """Level, id, the rule's own title."""
+
+
+def _named(ref: RuleRef) -> _Named:
+    tags = orjson.dumps(list(ref.tags)).decode()
+    return _Named(_safe(spoken(ref).title), _safe(tags), (_safe(ref.level), _safe(ref.id), _safe(ref.title)))
+
+
+def _safe(cell: str) -> str:
+    return csv_safe(one_line(cell, _CELL))
+
+
 class _Csv(Sink):
     """Rows in event-time order, sorted in bounded memory."""
 
     def __init__(self, file: IO[bytes], rules: RuleSet) -> None:
-        self._refs = [spoken(rule.ref) for rule in rules.rules]
-        self._titles = [rule.ref.title for rule in rules.rules]
+        self._refs = [rule.ref for rule in rules.rules]
+        self._known: dict[int, _Named] = {}
+        self._what = t("hunt.of_event")
         self._rows = Sorter()
         self._file = file
 
     def hit(self, hit: FileHit) -> None:
-        ref = self._refs[hit.rule]
-        at = micros(hit.at) if hit.at else None
-        where = (hit.host, hit.source, str(hit.record))
-        self._add(at, t("hunt.of_event"), (ref, self._titles[hit.rule], ref.title), where, about(hit))
+        named = self._known.get(hit.rule)
+        if named is None:
+            named = self._known[hit.rule] = _named(self._refs[hit.rule])
+        details = about(hit)
+        where = (_safe(hit.host), _safe(hit.source), str(hit.record))
+        message = f"{named.title} – {details[:_MESSAGE]}" if details else named.title
+        self._add(micros(hit.at) if hit.at else None, message, self._what, named, (*where, csv_safe(details)))
 
     def episode(self, episode: FileEpisode) -> None:
         group = ", ".join(f"{k}={v}" for k, v in episode.group.items())
-        ref = spoken(episode.ref)
-        text = t("hunt.episode", title=ref.title, n=len(episode.records), group=group)
+        named = _named(episode.ref)
+        text = t("hunt.episode", title=named.title, n=len(episode.records), group=group)
         details = t("hunt.episode_until", at=iso_local(instant(episode.last)))
         first = episode.records[0] if episode.records else ("", "")
-        self._add(episode.start, t("hunt.of_episode"), (ref, episode.ref.title, text), ("", first[0], str(first[1])), details)
+        self._add(episode.start, _safe(text), t("hunt.of_episode"), named, ("", _safe(first[0]), str(first[1]), details))
 
     def logs(self, records: Records) -> None:
         for told in hunt_told.rows(records):
-            ref = RuleRef("", "", "informational", "", ("thapcanh.log-gap",), "")
-            self._add(told.at, told.what, (ref, "", told.text), (told.host, told.source, told.record), told.details)
+            named = _named(RuleRef("", "", "informational", "", (f"thapcanh.{told.tag}",), ""))
+            self._add(told.at, _safe(told.text), told.what, named, (_safe(told.host), _safe(told.source), told.record, ""))
 
-    def _add(self, at: int | None, what: str, rule: tuple[RuleRef, str, str], where: tuple[str, str, str], details: str) -> None:
-        ref, title, message = rule
+    def _add(self, at: int | None, message: str, what: str, named: _Named, where: tuple[str, str, str, str]) -> None:
+        """`where`: host, source, record, details."""
         moment = instant(at) if at is not None else None
-        cells = [
-            message, moment.isoformat(timespec="microseconds") if moment else "", what, str(at) if at is not None else "",
-            orjson.dumps(list(ref.tags)).decode(), iso_local(moment) if moment else "", ref.level, ref.id, title, *where, details,
-        ]  # fmt: skip
-        self._rows.add(at, [csv_safe(one_line(cell, _CELL)) for cell in cells])
+        times = (moment.isoformat(timespec="microseconds"), what, str(at)) if moment else ("", what, "")
+        self._rows.add(at, [message, *times, named.tags, iso_local(moment) if moment else "", *named.cells, *where])
 
     def __exit__(self, *exc: object) -> None:
-        import io
-
         with self._file, io.TextIOWrapper(self._file, encoding="utf-8", newline="", errors="backslashreplace") as text:
             writer = csv.writer(text)
             writer.writerow(COLUMNS)

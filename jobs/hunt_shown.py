@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from domain.text import one_line
@@ -30,28 +31,26 @@ def about(hit: FileHit) -> str:
 
 
 def telling(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(short name, text) of the fields that tell most, most telling first; all text fields when none of them is known."""
-    leaves = flat(event)
-    found = sorted((_ORDER[n], n, text) for name, text in leaves for n in [_short(name)] if n in _ORDER and text)
-    return [(name, text) for _, name, text in found] or leaves
+    """(short name, text) of the fields that tell most, most telling first; all fields when none of them is known."""
+    leaves = list(_leaves(event, ""))
+    known = sorted(((place, value) for name, value in leaves if (place := _place(name)) >= 0 and value != ""), key=itemgetter(0))
+    return [(_TELLING[place], _text(value)) for place, value in known] or [(name, _text(value)) for name, value in leaves]
 
 
-def _short(name: str) -> str:
-    """EventData.CommandLine -> CommandLine; names of the dictionary stay whole."""
-    return name if name in _ORDER else name.rpartition(".")[2]
+@lru_cache(10_000)
+def _place(name: str) -> int:
+    """Where a field stands, -1 = nowhere. EventData.CommandLine is CommandLine; names of the dictionary stay whole."""
+    return _ORDER.get(name, _ORDER.get(name.rpartition(".")[2], -1))
 
 
-def flat(event: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Leaves of an event as (dotted name, text)."""
-    out: list[tuple[str, str]] = []
+def _leaves(event: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of an event as JSON has it."""
     for key, value in event.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            out += flat(value, f"{name}.")
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            out.append((name, "; ".join(map(str, value))))
-        elif isinstance(value, datetime):
-            out.append((name, value.isoformat()))
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
         elif value is not None:
-            out.append((name, str(value)))
-    return out
+            yield f"{prefix}{key}", value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "; ".join(map(str, value)) if isinstance(value, list) else str(value)

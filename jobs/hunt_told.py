@@ -27,7 +27,8 @@ class Told:
     host: str
     source: str = ""
     record: str = ""
-    details: str = ""
+    tag: str = "gap"
+    """Kind, for programs."""
 
 
 def shown(at: int | None) -> str:
@@ -66,7 +67,7 @@ def _marked(mark: Mark, found: Marked) -> Told:
     text = t(
         "hunt.marked", what=what, host=mark.host or "…", channel=mark.channel, at=shown(found.first), user=user, until=until, n=found.count
     )
-    return Told(found.first, what, text, mark.host, found.source, str(found.record))
+    return Told(found.first, what, text, mark.host, found.source, str(found.record), mark.kind)
 
 
 def _summary(log: LogReport) -> str:
@@ -100,7 +101,7 @@ def _gap(log: LogReport, gap: Gap) -> Told:
 
 def _restarted(log: LogReport, times: tuple[int, int]) -> Told:
     text = t("hunt.restarted", host=log.host, channel=log.channel, late=shown(times[0]), early=shown(times[1]))
-    return Told(times[1], t("hunt.kind_restart"), text, log.host)
+    return Told(times[1], t("hunt.kind_restart"), text, log.host, tag="restart")
 
 
 def filtered(log: LogReport) -> str:

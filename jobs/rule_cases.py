@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from collectors.detect import parse
-from detectors.sigma.hits import Gathered, Where
+from detectors.sigma.gathered import Gathered, Where
 from detectors.sigma.ruleset import RuleSet
 from detectors.sigma.second import Second
 from domain.errors import ContentError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from detectors.sigma.hits import Gathered, place_of
+from detectors.sigma.gathered import Gathered, place_of
 from detectors.sigma.second import Second
 from domain import spoken, titles
 from domain.alert import Reason

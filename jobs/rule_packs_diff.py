@@ -38,6 +38,8 @@ class Doc:
     file: str
     kind: str = "rule"
     """rule, correlation, filter."""
+    status: str = ""
+    """stable, test, experimental, deprecated, unsupported."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Change:
         return [doc for doc in (*self.added, *self.changed) if doc.kind == "filter"]
 
     @property
+    def retired(self) -> list[Doc]:
+        """New or changed rules that their maker has given up: they run all the same."""
+        return [doc for doc in (*self.added, *self.changed) if doc.status in ("deprecated", "unsupported")]
+
+    @property
     def nothing(self) -> bool:
         """Both say the same."""
         return not (self.added or self.changed or self.removed)
@@ -97,7 +104,8 @@ def docs(files: Mapping[str, bytes]) -> dict[str, Doc]:
             ref = reference(data)
             key = str(data.get("id") or data.get("name") or name)
             kind = next((k for k in ("correlation", "filter") if k in data), "rule")
-            found[key] = Doc(key, ref.title or name, str(data.get("level") or ""), ref.version, name, kind)
+            level, status = str(data.get("level") or ""), str(data.get("status") or "").lower()
+            found[key] = Doc(key, ref.title or name, level, ref.version, name, kind, status)
     return found
 
 

@@ -164,8 +164,12 @@ class _Maker:
             value = node.value if node.tag == _TEXT else self._scalars.construct_object(node)
         except ValueError:  # 2026-13-45: looks like a date and is none
             value = node.value
-        source = self._text[self._starts[start.line] + start.column : self._starts[min(end.line, len(self._starts) - 1)] + end.column]
+        source = self._text[self._offset(start) : self._offset(end)]
         return Cell(value, start.line + 1, start.column + 1, source=source, style=node.style or "")
+
+    def _offset(self, mark: Any) -> int:
+        """Place of a mark in the text; marks of what is missing may stand behind its end."""
+        return self._starts[mark.line] + int(mark.column) if mark.line < len(self._starts) else len(self._text)
 
 
 def _hashable(key: Any) -> Any:

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from detectors.sigma.correlation import Correlation
-from detectors.sigma.hits import Array, Bools, Feed, Gathered, Hits, Ints, Table, enter, joined
+from detectors.sigma.gathered import Array, Bools, Gathered, Ints
+from detectors.sigma.hits import Feed, Hits, Table, enter, joined
 from detectors.sigma.windows import Answer, answer, seen
 
 _LEAST: Final = ("lt", "lte")

@@ -11,7 +11,7 @@ import numpy as np
 from detectors.sigma.correlate import plan
 from detectors.sigma.correlation import number
 from detectors.sigma.correlation_check import link, twice
-from detectors.sigma.hits import Where, gather
+from detectors.sigma.gathered import Where, gather
 from detectors.sigma.load import Parsed
 from detectors.sigma.model import Other
 from detectors.sigma.refs import reference

@@ -12,7 +12,8 @@ import numpy as np
 from detectors.sigma import memory
 from detectors.sigma.correlate import Episode, Round
 from detectors.sigma.correlation import COUNTS, Correlation
-from detectors.sigma.hits import Array, Gathered, Table, place_of
+from detectors.sigma.gathered import Array, Gathered, place_of
+from detectors.sigma.hits import Table
 from detectors.sigma.ruleset import RuleSet
 from detectors.sigma.second import ABOUT, Second
 from domain.alert import Entity, Finding, Reason

@@ -14,7 +14,7 @@ from detectors.base import Scanned
 from detectors.joined import joined
 from detectors.sigma import explain, twins
 from detectors.sigma.correlator import Correlator
-from detectors.sigma.hits import Gathered
+from detectors.sigma.gathered import Gathered
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
 from domain.event import EventBatch, Rows

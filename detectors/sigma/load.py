@@ -67,7 +67,14 @@ def load(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, Sequence
 
 
 def load_file(label: str, content: bytes, placeholders: Mapping[str, Sequence[str]], out: Loaded) -> None:
-    """Parse one file into `out`; all its problems go to `out.broken`, each with its line and column."""
+    """Parse one file into `out`; all its problems go to `out.broken`, each with its line and column. Never raises."""
+    try:
+        _load_file(label, content, placeholders, out)
+    except Exception as error:  # noqa: BLE001  whatever a file does, the others are loaded
+        out.broken.append(Broken(label, 1, f"not understood: {type(error).__name__}: {error}", 1, "not-understood"))
+
+
+def _load_file(label: str, content: bytes, placeholders: Mapping[str, Sequence[str]], out: Loaded) -> None:
     documents = _documents(content)
     if documents is None:
         documents, problems = _doubtful(label, content)
@@ -168,6 +175,8 @@ def attempt(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequ
     problems = mend.check(data.get("detection"))
     if problems:
         raise Refused(problems[0])
+    if isinstance(data.get("id"), (list, dict)):
+        raise Refused("id is no text")
     try:
         with expand.filled(placeholders):
             rule = SigmaRule.from_dict(_strict(data), collect_errors=True)
@@ -230,10 +239,7 @@ def placed(label: str, text: str, number: int, data: Mapping[str, Any], reason: 
 
     document = _written(label, text, number, data)
     document.refusal = reason
-    try:
-        return [issue.broken() for issue in understood(document, faults(document))]
-    except Exception:  # noqa: BLE001  what is odd enough to upset a check is wrong in any case
-        return [Broken(label, document.cell.line, f"not understood: {reason}", document.cell.column, "not-understood")]
+    return [issue.broken() for issue in understood(document, faults(document))]
 
 
 def _written(label: str, text: str, number: int, data: Mapping[str, Any]) -> Document:

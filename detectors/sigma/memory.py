@@ -18,7 +18,8 @@ import numpy as np
 
 from detectors.sigma.correlate import Round
 from detectors.sigma.correlation import Correlation
-from detectors.sigma.hits import TYPES, Array, Bools, Hits, Names, Table, joined
+from detectors.sigma.gathered import Array, Bools
+from detectors.sigma.hits import TYPES, Hits, Names, Table, joined
 
 LATE: Final = 6 * 3600
 """Seconds that the events of one window may arrive after each other, beyond the timespan."""

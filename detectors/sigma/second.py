@@ -9,7 +9,8 @@ from typing import Final
 from detectors.sigma.correlate import Plan, plan
 from detectors.sigma.correlation import Correlation, Fault
 from detectors.sigma.correlation_check import link
-from detectors.sigma.hits import Feed, Gathered, Where, gather
+from detectors.sigma.gathered import Gathered, Where, gather
+from detectors.sigma.hits import Feed
 from detectors.sigma.model import BlindRule, Broken, LogSource, Other
 from detectors.sigma.route import Blind, field_map
 from detectors.sigma.ruleset import RuleSet

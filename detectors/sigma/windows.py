@@ -14,7 +14,8 @@ import numpy as np
 
 from detectors.sigma import terms
 from detectors.sigma.correlation import Correlation, number
-from detectors.sigma.hits import Array, Bools, Hits, Ints
+from detectors.sigma.gathered import Array, Bools, Ints
+from detectors.sigma.hits import Hits
 from domain.event import SEP
 
 _OPS: Final[Mapping[str, Callable[[Any, float], Any]]] = {

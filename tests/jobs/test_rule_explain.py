@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,26 @@ def test_convert_gives_the_query_of_the_library(tmp_path: Path, soc_here: Soc) -
     (tmp_path / "bad.yml").write_text("title: x\n")
     bad = soc_here("rules", "convert", "bad.yml")
     assert (bad.returncode, "bad.yml: cannot be converted" in bad.stderr) == (4, True)
+
+
+def test_a_record_of_an_event_log_by_its_id(tmp_path: Path, shared_data: Path, soc_here: Soc) -> None:
+    """What an independent engine found, explained: the rule fires; on the record before it does not, and it is said why."""
+    name = "AutomatedTestingTools/Malware/DE_timestomp_and_dll_sideloading_and_RunPersist.evtx"
+    rule = "rules/windows/process_creation/proc_creation_win_susp_file_characteristics.yml"
+    with tarfile.open(shared_data / "evtx" / "attack-samples-dev.tar.xz") as pack:
+        member = next(m for m in pack if m.name.endswith(name))
+        (tmp_path / "a.evtx").write_bytes(_read(pack, member))
+    with tarfile.open(shared_data / "sigma" / "sigmahq-rules.tar.xz") as pack:
+        (tmp_path / "r.yml").write_bytes(_read(pack, next(m for m in pack if m.name.endswith(rule))))
+    hit = soc_here("rules", "explain", "r.yml", "a.evtx:6577", "--lang", "vi")
+    assert (hit.returncode, "→ Kích hoạt: 2 trong 2 điều kiện đúng." in hit.stdout) == (0, True), hit.stderr
+    assert soc_here("rules", "explain", "r.yml", "a.evtx#6577").returncode == 0
+    assert soc_here("rules", "explain", "r.yml", "a.evtx:6576").returncode == 1
+    gone = soc_here("rules", "explain", "r.yml", "a.evtx:1")
+    assert (gone.returncode, "a.evtx: no record 1" in gone.stderr) == (2, True)
+
+
+def _read(pack: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = pack.extractfile(member)
+    assert file is not None
+    return file.read()

@@ -184,13 +184,13 @@ def test_the_difference_is_by_rule_not_by_file(tmp_path: Path) -> None:
     assert ([d.title for d in change.changed], change.added, change.removed) == (["B"], [], [])
 
 
-def test_what_a_pack_holds_is_told(site: Path, rules: Any) -> None:
+def test_what_a_pack_holds_is_told(site: Path, soc_here: Soc, rules: Any) -> None:
     shipped = (rulesets.SHIPPED / "web" / "web_jndi_lookup.yml").read_bytes()
     blind = rule("Blind").replace(b"category: webserver", b"product: nobody_has_this")
     unfilled = rule("Unfilled").replace(b"contains: 'evil'", b"expand: '%nobody_fills_this%'")
     hiding = b"title: Hide all\nlogsource: {category: webserver}\nfilter:\n  rules: any\n  s: {url.path: /}\n  condition: not s\n"
     files = {
-        "a.yml": rule("A"),
+        "a.yml": rule("A", extra="status: deprecated\n"),
         "s.yml": shipped,
         "b.yml": blind,
         "u.yml": unfilled,
@@ -200,6 +200,9 @@ def test_what_a_pack_holds_is_told(site: Path, rules: Any) -> None:
     told = rules("import", str(folder(site / "mixed", files)), "--stage")
     assert (told["files"], told["blind"], told["unfilled"], told["broken"]) == (6, 2, 1, 1)
     assert told["loaded"] == 2
+    again = soc_here(*NOW, "rules", "diff", "mixed")
+    assert "CAUTION: 1 filters of the pack will hide alerts, of other rules too: Hide all" in again.stderr
+    assert "1 rules were given up by their maker (deprecated, unsupported) and run all the same: A" in again.stderr
     assert told["faults"][0].startswith("bad.yml:")
     assert len(told["overrides"]["shipped"]) == 1
     assert [d["kind"] for d in told["rules"]["added"] if d["title"] == "Hide all"] == ["filter"]

@@ -73,6 +73,22 @@ def test_security_events_count_where_sysmon_told_nothing(soc: Soc, tmp_path: Pat
     ]  # fmt: skip
 
 
+def test_a_source_that_says_what_it_is_feeds_rules_of_applications(soc: Soc, tmp_path: Path):
+    rule = RULES.partition("---")[0].replace("Whoami", "Start of a program").replace("product: windows, category: process_creation", "product: jvm, category: application")
+    rule = rule[: rule.index("detection:")] + "detection: {k: ['java.lang.ProcessBuilder'], condition: k}\n"
+    (tmp_path / "soc.toml").write_text(
+        '[[source]]\nid = "app"\ntype = "file"\npath = "app.log"\nservice_type = "Spring"\n[[source]]\nid = "other"\ntype = "file"\npath = "other.log"\n'
+    )
+    for name in ("app", "other"):
+        (tmp_path / f"{name}.log").write_text('{"level": "ERROR", "message": "java.lang.ProcessBuilder.start failed"}\n')
+    (tmp_path / "content" / "rules").mkdir(parents=True)
+    (tmp_path / "content" / "rules" / "r.yml").write_text(rule)
+    for command in ("collect", "once"), ("scan",):
+        assert soc(*command, cwd=tmp_path).returncode == 0
+    rows = json.loads(soc("alerts", "list", "--json", "--limit", "0", cwd=tmp_path).stdout)
+    assert [a["count"] for a in rows if a["rule"]["title"] == "Start of a program"] == [1]
+
+
 @pytest.mark.parametrize("value", ['["sysmom"]', "[]", '"sysmon"'])
 def test_a_feed_that_does_not_exist_is_refused(soc: Soc, tmp_path: Path, value: str):
     (tmp_path / "soc.toml").write_text(f"[rules]\nwindows = {value}\n")

@@ -53,7 +53,7 @@ Finding: TypeAlias = tuple[Cell, Mapping[str, object]]
 
 def told(values: Mapping[str, object]) -> dict[str, str]:
     """Values on one line each, cut to what a sentence can hold."""
-    return {name: one_line(str(value), _CUT) for name, value in values.items()}
+    return {name: one_line(str(value), 3 * _CUT if name == "reason" else _CUT) for name, value in values.items()}
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

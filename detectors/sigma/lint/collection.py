@@ -24,11 +24,11 @@ Found: TypeAlias = Iterator[tuple[Document, Cell, Mapping[str, object]]]
 
 
 def _same(collection: Collection, key: str) -> Iterator[list[Document]]:
-    """Documents that say the same of a key, at least two, in the order in which they are loaded."""
+    """Documents that are taken and say the same of a key, at least two, in the order in which they are loaded."""
     groups: dict[object, list[Document]] = defaultdict(list)
     for document in collection.documents:
         value = document.data.get(key)
-        if value and not isinstance(value, (dict, list)):
+        if value and not isinstance(value, (dict, list)) and not document.refusal:
             groups[str(value)].append(document)
     return (group for group in groups.values() if len(group) > 1)
 
@@ -93,7 +93,7 @@ def correlation_fault(collection: Collection) -> Found:
     known = set(_names(collection)) | collection.elsewhere
     for document, path, reason in _faults(collection):
         if path[-1] in known or path[1:2] not in (("rules",), ("condition",)) or "there is no rule" not in reason:
-            yield document, place(document.cell, path), {"reason": reason.removeprefix("correlation: ")}
+            yield document, place(document.cell, path), {"reason": re.sub("^correlation:? ", "", reason)}
 
 
 def unknown_rule(collection: Collection) -> Found:
@@ -117,7 +117,7 @@ def _id(document: Document) -> str:
 
 
 def _faults(collection: Collection) -> Iterator[tuple[Document, tuple[str, ...], str]]:
-    others = {id(d.cell.value): d for d in collection.documents if d.kind == "correlation" and _id(d)}
+    others = {id(d.cell.value): d for d in collection.documents if isinstance(d.data.get("correlation"), dict) and _id(d)}
     rules = [(_id(d), str(d.data.get("name") or "")) for d in collection.documents if d.kind == "rule"]
     linked = link([Other("correlation", d.data, d.file) for d in others.values()], [*rules, *((name, "") for name in collection.elsewhere)])
     for other, fault in linked.faults:

@@ -70,7 +70,9 @@ class _Reader:
         return self._tokens[self._place][1] if self._place < len(self._tokens) else max(0, self._end - 1)
 
     def _fault(self, expected: str) -> _Fault:
-        return _Fault(self._offset(), self._next() or "lint.word_end", expected)
+        word = self._next()
+        shouted = word not in _WORDS and word.lower() in _WORDS
+        return _Fault(self._offset(), word or "lint.word_end", word.lower() if shouted else expected)
 
     def _level(self, level: int) -> None:
         word = ("or", "and")[level]

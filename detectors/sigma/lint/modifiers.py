@@ -21,6 +21,7 @@ _OFTEN: Final[Mapping[str, str]] = {
     "any": "a list of values", "base64_offset": "base64offset", "ends_with": "endswith", "starts_with": "startswith", "ne": "neq",
 }  # fmt: skip
 """What people write who come from other tools."""
+_USUAL: Final = "contains, startswith, endswith, all, re, cidr, exists, windash, base64offset, fieldref, cased, gt, lt, neq, expand"
 
 
 def unknown_modifier(document: Document) -> Iterator[Finding]:
@@ -28,7 +29,7 @@ def unknown_modifier(document: Document) -> Iterator[Finding]:
     for item in document.items:
         for name in item.modifiers:
             if name not in modifier_mapping:
-                hint = _OFTEN.get(name.lower()) or suggestion(name, modifier_mapping) or "docs/semantics.md"
+                hint = _OFTEN.get(name.lower()) or suggestion(name, modifier_mapping) or _USUAL
                 yield _modifier(item, name), {"name": name, "hint": hint}
 
 

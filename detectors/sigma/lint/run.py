@@ -70,8 +70,10 @@ def faults(document: Document) -> list[Issue]:
 
 def understood(document: Document, issues: Sequence[Issue]) -> Sequence[Issue]:
     """The issues of a document that is refused; never none."""
-    whole = (document.cell, {"reason": document.refusal})
-    return issues or [_issue("not-understood", CHECKS["not-understood"], document.file, whole)]
+    code = "filter-fault" if document.kind == "filter" else "not-understood"
+    place = document.cell.key(document.kind if document.kind == "filter" else "detection") or document.cell
+    whole = (place, {"reason": document.refusal.removeprefix("filter: ")})
+    return issues or [_issue(code, CHECKS[code], document.file, whole)]
 
 
 def found(document: Document, checks: Mapping[str, Check]) -> list[Issue]:

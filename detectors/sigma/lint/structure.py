@@ -66,13 +66,12 @@ def missing_key(document: Document) -> Iterator[Finding]:
         if document.data.get(key) is None:
             yield document.cell.key(key) or document.cell, {"key": key}
     section = document.detection
-    if section and section.get("condition") is None:
-        yield document.cell.key(document.kind if document.kind == "filter" else "detection") or document.cell, {"key": "condition"}
+    place = document.cell.key("filter" if document.kind == "filter" else "detection") or document.cell
+    condition = section.get("condition") if section else None
+    if section and (condition is None or condition.value is None):
+        yield section.key("condition") or place, {"key": "condition"}
     if section and not document.selections:
-        yield (
-            document.cell.key(document.kind if document.kind == "filter" else "detection") or document.cell,
-            {"key": "lint.word_selection"},
-        )
+        yield place, {"key": "lint.word_selection"}
 
 
 def wrong_type(document: Document) -> Iterator[Finding]:
@@ -98,7 +97,7 @@ def _inner_types(document: Document) -> Iterator[Finding]:
             yield value, {"key": f"logsource.{key.value}", "wanted": "lint.word_text", "found": type_name(value.value)}
     condition = document.detection.get("condition") if document.detection else None
     for cell in (condition.items if isinstance(condition.value, list) else [condition]) if condition else ():
-        if cell.value is not None and not isinstance(cell.value, str):
+        if (cell.value is not None or cell is not condition) and not isinstance(cell.value, str):
             yield cell, {"key": "condition", "wanted": "lint.word_text", "found": type_name(cell.value)}
     if condition and condition.value == []:
         yield condition, {"key": "condition", "wanted": "lint.word_text", "found": "lint.word_empty_list"}
@@ -195,7 +194,7 @@ def empty_selection(document: Document) -> Iterator[Finding]:
     """A selection, or an element of one, that holds nothing."""
     for name, body in document.selections:
         for part in (body, *body.items):
-            if part.value is None or part.value in ({}, []):
+            if part.value in ({}, []) or (part.value is None and part is body):
                 yield name if part is body else part, {"name": name.value}
 
 
@@ -209,7 +208,7 @@ def nested_value(document: Document) -> Iterator[Finding]:
 
 def filter_fault(document: Document) -> Iterator[Finding]:
     """What a filter lacks beside what every rule needs."""
-    if document.kind == "filter":
+    if document.kind == "filter" and document.detection:
         for reason in filters.faults(document.data, document.data.get("filter")):
             key = next((k for k in ("rules", "condition", "expires") if reason.startswith(k) or f" {k}" in reason[:20]), "")
             inner = document.detection.get(key) if document.detection else None
