@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -24,7 +24,7 @@ from typing import IO, Any, Final, Literal
 import numpy as np
 import pyarrow as pa
 
-from collectors import evtx, magic
+from collectors import documents, evtx, magic
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
 
@@ -142,6 +142,8 @@ def _plain(raw: IO[bytes], head: bytes, label: str, context: _Context) -> Iterat
             yield from _unpacked(inner, label, context)
     elif known:
         context.tell(Problem(label, t("collect.pack_unknown" if packed else "collect.no_log", kind=known)))
+    elif shape := documents.kind(head):
+        yield from _documents(raw, shape, label, context)
     else:
         yield from _text(raw, label, context)
 
@@ -246,40 +248,61 @@ def _tar(raw: IO[bytes], label: str, context: _Context, mode: Literal["r:*", "r|
 def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
     damage = evtx.Damage()
     lacking = evtx.cut(raw)
-    numbers: list[int] = []
-    found: list[bytes] = []
-    for number, record in evtx.records(raw, damage):
-        numbers.append(number)
-        found.append(record)
-        if len(found) == evtx.BATCH:
-            yield _batch(label, found, np.array(numbers, np.int64), context)
-            numbers, found = [], []
-    if found:
-        yield _batch(label, found, np.array(numbers, np.int64), context)
+    yield from _batched(evtx.records(raw, damage), label, context)
     damaged = f"{damage.records} damaged records or chunks: {damage.first}" if damage.records else ""
     if lacking or damaged:
         context.tell(Problem(label, "; ".join(filter(None, (lacking, damaged)))))
 
 
+def _batched(records: Iterable[tuple[int, bytes]], label: str, context: _Context) -> Iterator[RawBatch]:
+    numbers: list[int] = []
+    found: list[bytes] = []
+    size = 0
+    for number, record in records:
+        numbers.append(number)
+        found.append(record)
+        size += len(record)
+        if len(found) == evtx.BATCH or size > 4 * BLOCK:
+            yield _batch(label, found, np.array(numbers, np.int64), context)
+            numbers, found, size = [], [], 0
+    if found:
+        yield _batch(label, found, np.array(numbers, np.int64), context)
+
+
+def _documents(raw: IO[bytes], shape: str, label: str, context: _Context) -> Iterator[RawBatch]:
+    """Records that are no lines."""
+
+    def tell(reason: str) -> None:
+        context.tell(Problem(label, reason))
+
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    texts = (decoder.decode(block) for block in _blocks(raw))
+    yield from _batched((documents.json_values if shape == "json" else documents.xml_events)(texts, tell), label, context)
+
+
+def _blocks(raw: IO[bytes]) -> Iterator[bytes]:
+    """The file in UTF-8, without a byte order mark."""
+    first = raw.read(BLOCK)
+    encoding, block = _bom(first)
+    decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding != "utf-8" else None
+    while block or first:
+        yield decoder.decode(block).encode("utf-8", "replace") if decoder is not None else block
+        first = block = raw.read(BLOCK)
+    if decoder is not None:
+        yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+
+
 def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
     line = 0
     rest = b""
-    decoder: codecs.IncrementalDecoder | None = None
-    first = True
-    while block := raw.read(BLOCK):
-        if first:
-            encoding, block = _bom(block)
-            decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding != "utf-8" else None
-            first = False
-        if decoder is not None:
-            block = decoder.decode(block).encode("utf-8", "replace")
+    blocks = _blocks(raw)
+    for block in blocks:
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         if len(rest) > MAX_LINE:
-            rest = _skip(raw, len(rest), label, line + len(lines), context)
+            rest = _skip(blocks, len(rest), label, line + len(lines), context)
         yield from _lines(label, lines, line, context)
         line += len(lines)
-    rest += decoder.decode(b"", final=True).encode("utf-8", "replace") if decoder is not None else b""
     if rest:
         yield from _lines(label, rest.split(b"\n"), line, context)
 
@@ -297,10 +320,10 @@ def _lines(label: str, lines: list[bytes], first: int, context: _Context) -> Ite
         yield _batch(label, [line for line in trimmed if line], numbers + first, context)
 
 
-def _skip(raw: IO[bytes], size: int, label: str, line: int, context: _Context) -> bytes:
+def _skip(blocks: Iterator[bytes], size: int, label: str, line: int, context: _Context) -> bytes:
     """Read over a line beyond the limit; it keeps its number as an empty record. Returns what follows it."""
     tail = b""
-    while block := raw.read(BLOCK):
+    for block in blocks:
         head, found, tail = block.partition(b"\n")
         size += len(head)
         if found:
