@@ -52,7 +52,7 @@ class Trait:
 
 def traits(table: pa.Table, rules: Sequence[Rule]) -> list[Trait]:
     """The stable fields of these events: what the rules asked for first, then programs, accounts, machines."""
-    asked = sorted(set().union(*(fields_of(rule.body) for rule in rules)) - {"*"})
+    asked = sorted(set().union(*(fields_of(rule.body) - fields_of(rule.route) for rule in rules)) - {"*"})
     held = set(table.column_names)
     twins = {one for one, other in _TWINS if other in held and one not in asked}
     out: dict[str, Trait] = {}

@@ -209,7 +209,8 @@ def test_values_are_written_so_that_sigma_reads_them_back(text: str) -> None:
     from jobs.filter_traits import literal
     from match import rows
 
-    data = {"title": "t", "logsource": {"category": "webserver"}, "detection": {"s": {"url.path": literal([text])}, "condition": "s"}}
+    source = {"product": "windows", "service": "security"}
+    data = {"title": "t", "logsource": source, "detection": {"s": {"url.path": literal([text])}, "condition": "s"}}
     rules = build([("r.yml", json.dumps(data).encode())])
     assert not rules.broken
     batch = TableBatch(
