@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -25,12 +25,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collectors import evtx, magic
-from collectors.lines import MAX_LINE, Cutter
+from collectors import documents, evtx, magic
+from collectors.lines import BLOCK, MAX_LINE, Cutter
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
 
-_HEAD: Final = 1 << 16
+_HEAD: Final = 1 << 20
+"""Bytes in which a byte order mark is looked for, and of which text of other encodings is read at a time."""
 MAX_MEMBER: Final = 8 << 30
 """Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
 MAX_DEPTH: Final = 3
@@ -141,6 +142,8 @@ def _plain(raw: IO[bytes], head: bytes, label: str, context: _Context) -> Iterat
             yield from _unpacked(inner, label, context)
     elif known:
         context.tell(Problem(label, t("collect.pack_unknown" if packed else "collect.no_log", kind=known)))
+    elif shape := documents.kind(head):
+        yield from _documents(raw, shape, label, context)
     else:
         yield from _text(raw, label, context)
 
@@ -245,26 +248,58 @@ def _tar(raw: IO[bytes], label: str, context: _Context, mode: Literal["r:*", "r|
 def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
     damage = evtx.Damage()
     lacking = evtx.cut(raw)
-    numbers: list[int] = []
-    found: list[bytes] = []
-    for number, record in evtx.records(raw, damage):
-        numbers.append(number)
-        found.append(record)
-        if len(found) == evtx.BATCH:
-            yield _batch(label, pa.array(found, pa.large_binary()), np.array(numbers, np.int64), context)
-            numbers, found = [], []
-    if found:
-        yield _batch(label, pa.array(found, pa.large_binary()), np.array(numbers, np.int64), context)
+    yield from _batched(evtx.records(raw, damage), label, context)
     damaged = f"{damage.records} damaged records or chunks: {damage.first}" if damage.records else ""
     if lacking or damaged:
         context.tell(Problem(label, "; ".join(filter(None, (lacking, damaged)))))
 
 
+def _batched(records: Iterable[tuple[int, bytes]], label: str, context: _Context) -> Iterator[RawBatch]:
+    numbers: list[int] = []
+    found: list[bytes] = []
+    size = 0
+    for number, record in records:
+        numbers.append(number)
+        found.append(record)
+        size += len(record)
+        if len(found) == evtx.BATCH or size > 2 * BLOCK:
+            yield _batch(label, pa.array(found, pa.large_binary()), np.array(numbers, np.int64), context)
+            numbers, found, size = [], [], 0
+    if found:
+        yield _batch(label, pa.array(found, pa.large_binary()), np.array(numbers, np.int64), context)
+
+
+def _documents(raw: IO[bytes], shape: str, label: str, context: _Context) -> Iterator[RawBatch]:
+    """Records that are no lines."""
+
+    def tell(reason: str) -> None:
+        context.tell(Problem(label, reason))
+
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    texts = (decoder.decode(block) for block in _blocks(raw))
+    yield from _batched((documents.json_values if shape == "json" else documents.xml_events)(texts, tell), label, context)
+
+
+def _blocks(raw: IO[bytes]) -> Iterator[bytes]:
+    """The file in UTF-8, without a byte order mark."""
+    raw, block = _utf8(raw)
+    while block:
+        yield block
+        block = raw.read(_HEAD)
+
+
 def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
-    encoding, head = _bom(raw.read(_HEAD))
-    if encoding != "utf-8":
-        raw, head = io.BufferedReader(_Recoded(raw, head, encoding)), b""
+    raw, head = _utf8(raw)
     yield from _lines(Cutter(raw, _long(label, context), head), label, context)
+
+
+def _utf8(raw: IO[bytes]) -> tuple[IO[bytes], bytes]:
+    """The file in UTF-8, whatever its byte order mark says, and what was read of it already."""
+    encoding, head = _bom(raw.read(_HEAD))
+    if encoding == "utf-8":
+        return raw, head
+    recoded = io.BufferedReader(_Recoded(raw, head, encoding))
+    return recoded, recoded.read(_HEAD)
 
 
 class _Recoded(io.RawIOBase):

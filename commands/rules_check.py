@@ -11,7 +11,7 @@ from domain.errors import UsageError
 from domain.i18n import t
 
 if TYPE_CHECKING:
-    from jobs.rule_check import State
+    from jobs.rule_state import State
 
 _SOURCE: Final = ("source", "feeds", "live", "partial", "blind", "reason", "next")
 _TECHNIQUE: Final = ("technique", "name", "state", "live", "partial", "blind")
@@ -44,7 +44,7 @@ def show(by: str, states: Sequence[State], form: str, limit: int) -> None:
 
 
 def _sources(states: Sequence[State]) -> list[list[object]]:
-    from jobs.rule_check import sources
+    from jobs.rule_fates import sources
     from jobs.rule_sources import feeding
 
     return [
@@ -54,14 +54,14 @@ def _sources(states: Sequence[State]) -> list[list[object]]:
 
 
 def _techniques(states: Sequence[State]) -> list[list[object]]:
-    from jobs.rule_check import techniques
+    from jobs.rule_fates import techniques
 
     return [[x.id, spoken.technique(x.id.lower()), x.state, x.live, x.partial, x.blind] for x in techniques(states)]
 
 
 def summary(states: Sequence[State]) -> None:
     """What is lost, and what would help most."""
-    from jobs.rule_check import LOST, WEAKENED, steps, techniques
+    from jobs.rule_fates import LOST, WEAKENED, steps, techniques
 
     found = techniques(states)
     lost = [one for one in found if one.state == LOST]

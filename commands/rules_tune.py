@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from commands.common import OPTIONS, emit, runtime, say, show
+from domain.errors import UsageError
 from domain.i18n import t
 from domain.text import clean, one_line
 
 if TYPE_CHECKING:
     from jobs.filter_impact import Impact
+    from jobs.filter_propose import Candidate, Proposal
     from jobs.rule_filters import Standing
 
 app = typer.Typer()
@@ -81,6 +83,52 @@ def check(files: Annotated[list[str] | None, typer.Argument(help=t("tuning.arg_f
     refused = sum(bool(one.refusals) for one in found.checked)
     say(t("tuning.checked", n=len(found.checked), confirmed=found.confirmed, refused=refused, broken=len(found.broken)))
     raise typer.Exit(4 if found.broken else 1 if refused else 0)
+
+
+@filters.command("propose", help=t("tuning.help_filter_propose"))
+def propose(
+    alert: Annotated[str, typer.Argument(help=t("tuning.arg_alert"))],
+    pick: Annotated[int, typer.Option("--pick", help=t("tuning.opt_pick"), min=1)] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help=t("tuning.opt_out"))] = None,
+    save: Annotated[bool, typer.Option("--save", help=t("tuning.opt_save"))] = False,
+    days: Annotated[int, typer.Option("--days", help=t("tuning.opt_tried"), min=1)] = 30,
+) -> None:
+    """Filters from a false positive, narrow to wide, each tried on what is confirmed and on the last days."""
+    from jobs import filter_propose as job
+
+    run = runtime()
+    found = job.propose(run, alert, days)
+    if pick > len(found.candidates):
+        raise UsageError(f"--pick {pick}: there are {len(found.candidates)} candidates")
+    if OPTIONS.json:
+        emit(_proposal_json(found))
+    else:
+        sys.stdout.write("\n---\n".join(_candidate(n, one, found) for n, one in enumerate(found.candidates, 1)))
+        for fields, refusal in found.rejected:
+            say(t("tuning.rejected", fields=", ".join(fields), alert=refusal.alert, rule=refusal.title))
+    chosen = found.candidates[pick - 1]
+    if out is not None:
+        say(t("tuning.written", file=job.write(out, chosen.text), pick=pick))
+    if save:
+        say(t("tuning.written", file=job.save(run, found.alert, chosen.text), pick=pick))
+    elif out is None:
+        say(t("tuning.save_hint", alert=found.alert.id[:8], pick=pick))
+
+
+def _candidate(number: int, one: Candidate, found: Proposal) -> str:
+    """`# 1: ...` and the document."""
+    return f"# {number}: {one_line(_would(one.impact, found.days))}\n{clean(one.text)}"
+
+
+def _would(impact: Impact, days: int) -> str:
+    false = impact.verdicts.get("false_positive", 0) + impact.verdicts.get("benign", 0)
+    return t("tuning.would", days=days, events=impact.events, alerts=impact.count, false=false, true=len(impact.confirmed))
+
+
+def _proposal_json(found: Proposal) -> dict[str, Any]:
+    made = [{"yaml": one.text, "fields": list(one.fields), "would_hide": impact_json(one.impact)} for one in found.candidates]
+    rejected = [{"fields": list(fields), "would_hide": vars(refusal)} for fields, refusal in found.rejected]
+    return {"alert": found.alert.id, "days": found.days, "candidates": made, "rejected": rejected}
 
 
 def _row(one: Standing) -> list[object]:

@@ -48,7 +48,7 @@ def given(rule: RuleRef, language: str) -> str:
     if rule.kind in ("anomaly", "follow"):
         known = catalogue(language, rule.kind).get("title_" + rule.id.removeprefix(f"{rule.kind}.").replace(".", "_"))
     else:
-        known = catalogue(language, "titles").get(rule.id)
+        known = catalogue(language, "titles").get(rule.id) or catalogue(language, "bases").get(rule.id)
     own = rule.title if bool(_VIETNAMESE.search(rule.title)) == (language == "vi") else ""
     return known or own
 

@@ -18,8 +18,8 @@ from domain.errors import SocError
 from jobs import rule_packs_state, rule_seen, rulesets, schedule
 from jobs.collect_status import Ledger, ledgers
 from jobs.config_check import check as config_faults
-from jobs.rule_check import BLIND, ERROR
 from jobs.rule_check import check as check_rules
+from jobs.rule_state import BLIND, ERROR
 from jobs.runtime import Runtime
 
 Level = Literal["ok", "note", "wrong"]

@@ -1,80 +1,19 @@
-"""`soc rules check`: what each rule can see of what is really there, which techniques are lost, and what to do about it."""
+"""`soc rules check`: what each rule can see of what is really there."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from domain import titles
-from domain.alert import RuleRef
-from domain.i18n import lang, t
-from domain.query import And, Expr, Not, Or, Test, all_of
+from domain.query import And, Expr, Not, Or, Test, all_of, tests
+from jobs import rule_check_chains
 from jobs.rule_seen import Seen
+from jobs.rule_state import BLIND, ERROR, LIVE, PARTIAL, RANK, State, Why
 
 if TYPE_CHECKING:
-    from detectors.sigma.model import Other, Rule
+    from detectors.sigma.model import BlindRule, Rule
     from detectors.sigma.ruleset import RuleSet
-
-LIVE: Final = "LIVE"
-PARTIAL: Final = "PARTIAL"
-BLIND: Final = "BLIND"
-ERROR: Final = "ERROR"
-RANK: Final = (LIVE, PARTIAL, BLIND, ERROR)
-LOST: Final = "LOST"
-WEAKENED: Final = "WEAKENED"
-Why: TypeAlias = "tuple[str, Mapping[str, Any]]"
-"""A sentence of the catalogue `logsources` and its values."""
-_TECHNIQUE: Final = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
-_ANY_BASE: Final = frozenset({"event_count", "value_count", "value_sum", "value_avg", "value_percentile", "value_median"})
-"""Correlations to which one base rule that sees is enough; the others need all."""
-
-
-@dataclass(frozen=True)
-class State:
-    """One rule and whether it can see."""
-
-    status: str
-    """LIVE, PARTIAL, BLIND, ERROR."""
-    id: str
-    title: str
-    level: str
-    file: str
-    tags: tuple[str, ...] = ()
-    source: tuple[str, str, str] = ("", "", "")
-    """Product, category, service; empty for correlations."""
-    why: tuple[Why, ...] = ()
-    name: str = ""
-    missing: tuple[str, ...] = ()
-    """Event fields that never occur."""
-
-    @property
-    def reason(self) -> str:
-        """Why, in English: data."""
-        return self.told("en")
-
-    @property
-    def spoken(self) -> str:
-        """The title in the reader's language, the rule's own beside it."""
-        product, category, service = self.source
-        return titles.full(RuleRef(self.id, self.title, self.level, "", self.tags, source=category or service or product))
-
-    @property
-    def techniques(self) -> list[str]:
-        """ATT&CK ids: T1059.001."""
-        return sorted({found[1].upper() for tag in self.tags if (found := _TECHNIQUE.fullmatch(tag))})
-
-    @property
-    def next(self) -> str:
-        """Key `next_*` of what to do; "" when there is nothing."""
-        return "" if self.status in (LIVE, ERROR) else advice(self.source, self.missing, self.why)
-
-    def told(self, language: str = "") -> str:
-        """Why, for people."""
-        return "; ".join(t(f"logsources.{key}", language or lang(), **values) for key, values in self.why)
 
 
 def check(rules: RuleSet, seen: Seen, elsewhere: Mapping[str, Seen] | None = None) -> list[State]:
@@ -85,14 +24,16 @@ def check(rules: RuleSet, seen: Seen, elsewhere: Mapping[str, Seen] | None = Non
     """
     states = [_everywhere(rule, seen, elsewhere or {}) for rule in rules.rules]
     states += blind(rules)
-    return states + _correlations(rules.correlations, states) + broken(rules)
+    return states + rule_check_chains.judged(rules.correlations, states, None if elsewhere else seen) + broken(rules)
 
 
 def blind(rules: RuleSet) -> list[State]:
     """Rules that no event of ours can feed, whatever the store holds."""
-    return [
-        State(BLIND, b.id, b.title, b.level, b.file, b.tags, b.source, ((f"why_{b.why}", {"what": b.what}),), b.name) for b in rules.blind
-    ]
+    return [State(BLIND, b.id, b.title, b.level, b.file, b.tags, b.source, (_told(b),), b.name) for b in rules.blind]
+
+
+def _told(one: BlindRule) -> Why:
+    return (f"why_{one.why}", {"what": one.what}) if one.why else ("error", {"text": one.reason})
 
 
 def broken(rules: RuleSet) -> list[State]:
@@ -188,7 +129,7 @@ def _blockers(expr: Expr, held: frozenset[str]) -> frozenset[str]:
 def _weak(expr: Expr, held: frozenset[str], dead: list[tuple[int, int, frozenset[str]]], idle: set[str]) -> None:
     """Branches of an `or` that can never hold (how many, of how many, for want of which fields); fields of exclusions that never occur."""
     if isinstance(expr, Not):
-        idle |= {name for test in _tests(expr.child) for name in _named(test) - held}
+        idle |= {name for test in tests(expr.child) for name in _named(test) - held}
     elif isinstance(expr, (And, Or)):
         lost = [_blockers(child, held) for child in expr.children] if isinstance(expr, Or) else [frozenset[str]()] * len(expr.children)
         if any(lost):
@@ -196,137 +137,3 @@ def _weak(expr: Expr, held: frozenset[str], dead: list[tuple[int, int, frozenset
         for child, gone in zip(expr.children, lost, strict=True):
             if not gone:
                 _weak(child, held, dead, idle)
-
-
-def _tests(expr: Expr) -> Iterable[Test]:
-    from domain.query import tests
-
-    return tests(expr)
-
-
-def _correlations(correlations: Sequence[Other], states: Sequence[State]) -> list[State]:
-    """A correlation sees as well as its base rules: all of them, or, where it counts, the best. Chains are followed."""
-    known = {key: state for state in states for key in (state.id, state.name) if key}
-    left = list(correlations)
-    out: list[State] = []
-    while left:
-        waiting = {str(other.data[key]) for other in left for key in ("id", "name") if other.data.get(key)}
-        ready = [other for other in left if not _bases(other) & waiting] or list(left)
-        for other in ready:
-            left.remove(other)
-            state = _correlation(other, known)
-            out.append(state)
-            known |= {key: state for key in (state.id, state.name) if key}
-    return out
-
-
-def _bases(other: Other) -> set[str]:
-    spec = other.data.get("correlation")
-    rules = spec.get("rules") if isinstance(spec, dict) else None
-    return {str(rule) for rule in ([rules] if isinstance(rules, str) else rules or ())}
-
-
-def _correlation(other: Other, known: Mapping[str, State]) -> State:
-    data = other.data
-    tags = tuple(str(tag) for tag in data.get("tags") or ())
-    ident, title, level, name = (str(data.get(key) or "") for key in ("id", "title", "level", "name"))
-    made = State(LIVE, ident, title, level, other.file, tags, name=name)
-    bases = {name: known.get(name) for name in sorted(_bases(other))}
-    worse = {name: base.status if base else BLIND for name, base in bases.items() if base is None or base.status != LIVE}
-    if not worse:
-        return made
-    blind = [name for name, status in worse.items() if status == BLIND]
-    counts = str(data["correlation"].get("type", "")) in _ANY_BASE
-    lost = len(blind) == len(bases) if counts else bool(blind)
-    labels = {name: base.title if base else name for name, base in bases.items()}
-    missing = tuple(sorted({field for name in blind if (base := bases[name]) for field in base.missing}))
-    why = ("bases_blind" if blind else "bases_partial", {"rules": ", ".join(labels[name] for name in (blind or worse))})
-    source = next((base.source for name in (blind or worse) if (base := bases[name])), ("", "", ""))
-    return replace(made, status=BLIND if lost else PARTIAL, why=(why,), missing=missing, source=source)
-
-
-@dataclass(frozen=True)
-class Technique:
-    """One ATT&CK technique and the rules that name it."""
-
-    id: str
-    state: str
-    """LOST: no rule is LIVE; WEAKENED: some rule is not; LIVE: all are."""
-    live: int
-    partial: int
-    blind: int
-
-
-def techniques(states: Sequence[State]) -> list[Technique]:
-    """Every technique that rules name: lost ones first, then weakened ones, by the number of rules that see nothing."""
-    counts: dict[str, Counter[str]] = {}
-    for state in states:
-        for name in state.techniques:
-            counts.setdefault(name, Counter())[state.status] += 1
-    out = [Technique(name, _fate(c), c[LIVE], c[PARTIAL], c[BLIND]) for name, c in counts.items()]
-    return sorted(out, key=lambda one: ((LOST, WEAKENED, LIVE).index(one.state), -one.blind, one.id))
-
-
-def _fate(counts: Counter[str]) -> str:
-    return LOST if not counts[LIVE] else WEAKENED if counts[PARTIAL] + counts[BLIND] else LIVE
-
-
-@dataclass(frozen=True)
-class Sight:
-    """One log source and the rules that are written for it."""
-
-    source: tuple[str, str, str]
-    live: int
-    partial: int
-    blind: int
-    why: str
-    """The commonest reason, for people."""
-    next: str
-    """Key `next_*` of what would help most rules; "" when nothing is wanting."""
-
-    @property
-    def label(self) -> str:
-        """`windows / process_creation`."""
-        return " / ".join(part for part in self.source if part) or "-"
-
-
-def sources(states: Sequence[State]) -> list[Sight]:
-    """Every log source of the rules, those with most rules first."""
-    groups: dict[tuple[str, str, str], list[State]] = {}
-    for state in states:
-        if any(state.source) and state.status != ERROR:
-            groups.setdefault(state.source, []).append(state)
-    out = []
-    for source, its in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
-        counts = Counter(state.status for state in its)
-        worse = [state for state in its if state.status != LIVE]
-        why = Counter(state.told() for state in worse if state.status == max((s.status for s in worse), key=RANK.index))
-        to_do = Counter(state.next for state in worse if state.next)
-        out.append(Sight(source, counts[LIVE], counts[PARTIAL], counts[BLIND], _most(why), _most(to_do)))
-    return out
-
-
-def steps(states: Sequence[State]) -> list[tuple[str, int]]:
-    """(key `next_*`, rules it would help), most first."""
-    return Counter(state.next for state in states if state.next).most_common()
-
-
-def _most(counts: Counter[str]) -> str:
-    return counts.most_common(1)[0][0] if counts else ""
-
-
-def advice(source: tuple[str, str, str], missing: Sequence[str], why: Sequence[Why]) -> str:
-    """What to do: the first line of rules/pipelines/advice.yml that fits the log source and, where it names one, a missing field."""
-    reasons = {key.removeprefix("why_") for key, _ in why}
-    for entry in _advice():
-        fits = all(entry.get(name, own) == own for name, own in zip(("product", "category", "service"), source, strict=True))
-        if fits and entry.get("field", next(iter(missing), None)) in (missing or (None,)) and entry.get("why") in (None, *reasons):
-            return str(entry["next"])
-    return ""
-
-
-@cache
-def _advice() -> Sequence[Mapping[str, Any]]:
-    from detectors.sigma.route import load
-
-    return load("advice.yml")

@@ -180,6 +180,13 @@ def _conclusion(rule: Correlation, bases: Sequence[Explained], counted: Counted 
         return t("explain.end_no_group", list=", ".join(lacking))
     if counted is None or counted.start is None:
         return t("explain.end_not_stored")
+    known = {base.found.ref.id: base.found.ref.title for base in bases}
+    missing = [spoken.base(name, known.get(name, name)) for name, n in counted.rules.items() if not n]
+    rest = t("explain.end_rule_missing", list=", ".join(missing)) if missing and not counted.holds else ""
+    if rule.type.startswith("temporal") and not rule.conditions and not counted.holds:
+        key = "end_signs" if missing else "end_order"
+        seen = len(counted.rules) - len(missing)
+        return t(f"explain.{key}", "", n=seen, of=len(counted.rules), span=spoken.span(rule.seconds)) + rest
     said = spoken.reason(Reason(
         rule.type, f"{counted.measure:g}", ", ".join(f"{op} {limit:g}" for op, limit in rule.conditions),
         values={
@@ -187,10 +194,7 @@ def _conclusion(rule: Correlation, bases: Sequence[Explained], counted: Counted 
             "of": [(b.found.ref.id, b.found.ref.title) for b in bases if b.found.ref.id in rule.distinct],
         },
     ))  # fmt: skip
-    known = {base.found.ref.id: base.found.ref.title for base in bases}
-    missing = [spoken.base(name, known.get(name, name)) for name, n in counted.rules.items() if not n]
-    text = t("explain.end_counted_yes" if counted.holds else "explain.end_counted_no", text=said)
-    return text + (t("explain.end_rule_missing", list=", ".join(missing)) if missing and not counted.holds else "")
+    return t("explain.end_counted_yes" if counted.holds else "explain.end_counted_no", text=said) + rest
 
 
 def to_json(one: Explained) -> dict[str, Any]:

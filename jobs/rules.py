@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jobs import rule_check
-from jobs.rule_check import LIVE, State
+from jobs.rule_state import LIVE, State
 
 if TYPE_CHECKING:
     from detectors.sigma.ruleset import RuleSet

@@ -12,9 +12,10 @@ import pytest
 from detectors.sigma.build import build
 from detectors.sigma.ruleset import RuleSet
 from domain.i18n import catalogue
-from jobs import rule_check
-from jobs.rule_check import BLIND, LIVE, LOST, PARTIAL, WEAKENED, State
+from jobs import rule_check, rule_fates, rule_state
+from jobs.rule_fates import LOST, WEAKENED
 from jobs.rule_seen import Seen, routed, store
+from jobs.rule_state import BLIND, LIVE, PARTIAL, State
 from jobs.rulesets import unpack
 from tests.conftest import Soc
 
@@ -42,7 +43,7 @@ def process(condition: str, title: str = "A", number: int = 1) -> str:
 
 
 def sysmon(*fields: str, code: str = "1") -> Seen:
-    held = {"": 10, "winlog.channel": 10, "event.code": 10, **{D + name: 10 for name in fields}}
+    held = {"": 10, "winlog.channel": 10, "event.code": 10, "winlog.computer_name": 10, **{D + name: 10 for name in fields}}
     channel = frozenset({"microsoft-windows-sysmon/operational"})
     return Seen({SYSMON: held}, {SYSMON: [{"winlog.channel": channel, "event.code": frozenset({code})}]})
 
@@ -120,6 +121,7 @@ correlation:
         pytest.param("temporal", "", "line", BLIND, id="temporal needs all"),
         pytest.param("event_count", "  condition: {gte: 3}\n", "line", PARTIAL, id="a count needs one"),
         pytest.param("temporal", "", "image or line", PARTIAL, id="a base sees in part"),
+        pytest.param("temporal", "  condition: {gte: 1}\n", "line", PARTIAL, id="temporal that asks for one of two"),
     ],
 )
 def test_a_correlation_sees_with_the_eyes_of_its_bases(kind: str, condition: str, second: str, status: str):
@@ -130,9 +132,15 @@ def test_a_correlation_sees_with_the_eyes_of_its_bases(kind: str, condition: str
         assert (states["C"].reason, states["C"].missing, states["C"].next) == ("rules it needs see nothing: B", (D + "CommandLine",), "command_line")
 
 
+def test_a_correlation_whose_group_never_occurs_is_blind():
+    found = rules(process("image"), process("image", "B", 2), CORRELATION.format(type="temporal", condition="").replace("[Computer]", "[User]"))
+    state = next(s for s in rule_check.check(found, sysmon("Image")) if s.title == "C")
+    assert (state.status, state.reason) == (BLIND, f"rules it needs see nothing: A, B; group-by field never seen: {D}User")
+
+
 def test_techniques_without_a_live_rule_are_lost():
     found = rules(process("image"), process("line", "B", 2), process("line", "C", 3).replace("t1059.001", "t1105"))
-    got = [(x.id, x.state, x.live, x.partial, x.blind) for x in rule_check.techniques(rule_check.check(found, sysmon("Image")))]
+    got = [(x.id, x.state, x.live, x.partial, x.blind) for x in rule_fates.techniques(rule_check.check(found, sysmon("Image")))]
     assert got == [("T1105", LOST, 0, 0, 1), ("T1059.001", WEAKENED, 1, 0, 1)]
 
 
@@ -160,7 +168,7 @@ def test_every_log_source_of_the_data_has_a_step():
     for entry in load("routing.yml"):
         source = (entry.get("product", ""), entry.get("category", ""), entry.get("service", ""))
         why = [(f"why_{entry['blind']}", {})] if "blind" in entry else [("no_events", {})]
-        assert rule_check.advice(source, (), why), source
+        assert rule_state.advice(source, (), why), source
 
 
 def _collected(soc: Soc, tmp_path: Path, logs: Mapping[str, Sequence[str]]) -> None:
@@ -195,8 +203,8 @@ def test_the_public_set_against_a_store_takes_less_than_two_seconds(shared_data:
     seen = sysmon("Image", "CommandLine")
     start = time.perf_counter()
     states = rule_check.check(found, seen)
-    rule_check.techniques(states)
-    rule_check.sources(states)
+    rule_fates.techniques(states)
+    rule_fates.sources(states)
     assert (len(states), time.perf_counter() - start < 2) == (3780, True)
 
 
