@@ -55,7 +55,9 @@ def import_(
 
 @app.command()
 def diff(
-    pack: Annotated[str, typer.Argument(metavar="PACK", help="NAME (its staged version), NAME@VERSION, or a file or folder")],
+    pack: Annotated[
+        str, typer.Argument(metavar="PACK", help="NAME (its staged version), NAME@VERSION, a file or folder (default: what is staged)")
+    ] = "",
     dry: _DRY = "0", since: Annotated[str, typer.Option(help="the same as --dry-run: 7d, or an instant")] = "",
     most: _MOST = 100, limit: _LIMIT = 20,
 ) -> None:  # fmt: skip
@@ -75,9 +77,10 @@ def diff(
 def activate(pack: _SPEC, dry: _DRY = "7d", most: _MOST = 100, yes: _YES = False, limit: _LIMIT = 20) -> None:
     """Make a version (default: the staged one) run, after a dry run over 7 days; exit 1, and no change, when a rule would flood."""
     from jobs import rule_packs as job
+    from jobs.rule_packs_find import find
 
     runtime = common.runtime()
-    found, version = job.find(runtime, pack, staged=True)
+    found, version = find(runtime, pack, staged=True)
     if not version:
         raise UsageError(f"{found.name} has no staged version", hint=f"soc rules activate {found.name}@VERSION; soc rules packs lists them")
     trial = _dry_run(runtime, (found.name, version), dry, most, limit) if version != found.active else None
@@ -113,12 +116,13 @@ def packs(form: Annotated[str, typer.Option("--format", help="table, json or csv
 def remove(pack: _SPEC) -> None:
     """NAME: the pack does not run any more (rollback brings it back). NAME@VERSION: files of a version that does not run are deleted."""
     from jobs import rule_packs as job
+    from jobs.rule_packs_find import find
 
     runtime = common.runtime()
     if "@" not in pack:
         rules_packs_view.switched(job.remove(runtime, pack), "removed")
         return
-    found, version = job.find(runtime, pack)
+    found, version = find(runtime, pack)
     job.purge(runtime, found.name, version)
     rules_packs_view.purged(found.name, version)
 
@@ -132,7 +136,8 @@ def sign(
     version: Annotated[str, typer.Option(help="what you call this version: r2026-11-24")] = "",
 ) -> None:
     """A signed pack (zip) from a folder or another pack: MANIFEST.json lists the files, MANIFEST.sig signs it."""
-    from jobs.rule_packs import opened, pack_name
+    from jobs.rule_packs import opened
+    from jobs.rule_packs_find import pack_name
     from jobs.rule_packs_sign import Signed
     from jobs.rule_packs_sign import sign as write
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from domain.clock import iso_local
 from domain.errors import ContentError, StoreError, UsageError
-from domain.text import nfc
 from jobs import audit, retro, rulesets
 from jobs.rule_packs_disk import LEGACY, Shelf, Shelved, Version
+from jobs.rule_packs_find import find, only_staged, pack_name
 from jobs.rule_packs_read import Pack, read
 from jobs.rule_packs_state import STREAM
 from store.base import NewRecord, RecordStore
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _KEPT: Final = 50
 """Steps that can be rolled back."""
-_RELEASE: Final = re.compile(r"[-_.][rv]?\d+(?:[-_.]\d+)*$")
-"""End of a file name that says the release: another release is the same pack."""
 
 
 @dataclass(frozen=True)
@@ -130,18 +128,6 @@ def trusted(runtime: Runtime) -> list[Path]:
     return [path for path in [*found, *runtime.config.trusted_keys] if not path.name.endswith(".key.pem")]
 
 
-def pack_name(asked: str, said: str, path: Path) -> str:
-    """What a pack is called: as asked for, as its manifest says, else after its file without the release."""
-    if asked:
-        if not re.fullmatch(r"\w[\w-]{0,63}", asked):
-            raise UsageError(f"--name {asked[:80]}: letters, digits, _ and -")
-        return asked.lower()
-    base = said or (path.resolve().name if path.is_dir() else re.sub(r"(\.tar)?\.\w+$", "", path.name))
-    base = nfc(base)
-    plain = re.sub(r"[^\w-]+", "-", _RELEASE.sub("", base) or base).strip("-").lower()
-    return plain[:64] or "pack"
-
-
 def _settled(shelf: Shelf, name: str) -> Shelved:
     """The pack; one from the time before versions gets its first. Only while locked."""
     pack = shelf.pack(name) or Shelved(name)
@@ -154,8 +140,12 @@ def _settled(shelf: Shelf, name: str) -> Shelved:
 
 @contextmanager
 def beside(runtime: Runtime, spec: str) -> Iterator[Staged]:
-    """The version that `spec` means beside the one that runs: a pack by name, or a file or folder, which is laid down only for so long."""
+    """The version that `spec` means beside the one that runs: a pack by name, or a file or folder, which is laid down only for so long.
+
+    Empty: the one pack that has a staged version.
+    """
     shelf = rulesets.shelf(runtime)
+    spec = spec or only_staged(shelf)
     name, path = spec.partition("@")[0].lower(), Path(spec)
     if not path.exists() or (re.fullmatch(r"\w[\w-]*", name) and shelf.pack(name) is not None):
         shelved, version = find(runtime, spec, staged=True)
@@ -175,26 +165,6 @@ def beside(runtime: Runtime, spec: str) -> Iterator[Staged]:
         with shelf.locked():
             if pack.version not in (shelf.pack(label) or Shelved(label)).versions:
                 shelf.drop(label, pack.version)
-
-
-def find(runtime: Runtime, spec: str, *, staged: bool = False) -> tuple[Shelved, str]:
-    """The pack and the id of a version from NAME or NAME@VERSION (id, its beginning, or the maker's label).
-
-    Without VERSION: the staged one when `staged` asks for it and there is one, else the one that runs.
-    """
-    name, _, wanted = spec.partition("@")
-    shelf = rulesets.shelf(runtime)
-    pack = shelf.pack(name.lower())
-    if pack is None:
-        known = ", ".join(p.name for p in shelf.packs()) or "none yet"
-        raise UsageError(f"no rule pack {name[:80]}", hint=f"packs: {known}; soc rules import PACK")
-    if not wanted:
-        return pack, (pack.staged if staged and pack.staged else pack.active)
-    found = [v.id for v in pack.versions.values() if v.label == wanted] or [v for v in pack.versions if v.startswith(wanted.lower())]
-    if len(found) != 1:
-        listed = ", ".join(f"{v.id}{f' ({v.label})' if v.label else ''}" for v in pack.versions.values())
-        raise UsageError(f"{'no' if not found else 'more than one'} version {wanted[:80]} of {pack.name}", hint=f"versions: {listed}")
-    return pack, found[0]
 
 
 def activate(runtime: Runtime, name: str, version: str, detail: Mapping[str, object] | None = None) -> Switched:

@@ -29,10 +29,14 @@ class Seen:
     fields: Coverage
     kinds: Mapping[str, Sequence[Kind]] = field(default_factory=dict)
     """By data set; a data set without is known by its fields only."""
+    _known: dict[Expr, list[str]] = field(default_factory=dict, compare=False, repr=False)
+    _held: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def datasets(self, route: Expr) -> list[str]:
-        """Data sets with events that a route selects."""
-        return [name for name in self.fields if self._feeds(route, name)]
+        """Data sets with events that a route selects; worked out once per route, which many rules share."""
+        if route not in self._known:
+            self._known[route] = [name for name in self.fields if self._feeds(route, name)]
+        return self._known[route]
 
     def _feeds(self, route: Expr, dataset: str) -> bool:
         held = self.fields[dataset]
@@ -40,7 +44,9 @@ class Seen:
 
     def held(self, dataset: str) -> frozenset[str]:
         """Fields that at least one of its events has."""
-        return frozenset(name for name, count in self.fields[dataset].items() if count and name)
+        if dataset not in self._held:
+            self._held[dataset] = frozenset(name for name, count in self.fields[dataset].items() if count and name)
+        return self._held[dataset]
 
 
 def _holds(expr: Expr, dataset: str, held: Mapping[str, int], kind: Kind | None) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from domain.clock import FixedClock
 from domain.errors import ContentError, StoreError, UsageError
-from jobs import audit, rule_packs, rule_packs_state, rulesets
+from jobs import audit, rule_packs, rule_packs_find, rule_packs_state, rulesets
 from jobs.config import Config
 from jobs.rule_packs_sign import generate
 from jobs.runtime import Runtime
@@ -83,6 +83,7 @@ def test_staged_tried_activated_and_rolled_back(site: Path, soc_here: Soc, rules
     assert found(soc_here) == one
 
     records = list(runtime(site).store.records.find(""))
+    assert rules("diff")["added"] == 1
     tried = rules("diff", "web", "--dry-run", "7d")["dry_run"]
     assert (tried["events"], tried["new"], tried["gone"], tried["opened"], tried["vanished"]) == (6, 2, 2, 2, 1)
     assert {r["title"]: (r["opened"], r["vanished"], r["hits"], r["hosts"]) for r in tried["rules"]} == {
@@ -384,6 +385,7 @@ def test_a_version_that_does_not_run_can_be_deleted(site: Path, soc_here: Soc, r
         (("activate", "none"), "no rule pack none"),
         (("rollback", "none"), "no rule pack none"),
         (("diff", "none"), "no rule pack none"),
+        (("diff",), "no pack has a staged version"),
         (("import", "none.zip"), "no such file or folder: none.zip"),
         (("import", "web.log"), "not a readable rule pack"),
         (("import", "content", "--name", "../x"), "--name ../x: letters, digits, _ and -"),
@@ -409,4 +411,4 @@ def test_words_for_what_is_not_there(site: Path, soc_here: Soc, words: tuple[str
     ],
 )
 def test_another_release_is_the_same_pack(file: str, name: str) -> None:
-    assert rule_packs.pack_name("", "", Path(file)) == name
+    assert rule_packs_find.pack_name("", "", Path(file)) == name

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, Literal, TypeAlias
 
 from detectors.sigma.cells import Cell, plain
 from detectors.sigma.model import Broken, LogSource
-from domain.i18n import t
+from domain.i18n import catalogue, lang, t
 from domain.query import Expr
 from domain.text import one_line
 
@@ -35,11 +36,32 @@ class Issue:
 
     def reason(self, language: str = "") -> str:
         """What is wrong and what is allowed, in a language; default: that of the process."""
-        return t(f"lint.{self.code}", language, **{name: _word(value, language) for name, value in self.values.items()})
+        words = {name: said(value, language) if name == "reason" else _word(value, language) for name, value in self.values.items()}
+        return t(f"lint.{self.code}", language, **words)
 
     def broken(self) -> Broken:
         """The same as the loader keeps it, in English."""
         return Broken(self.file, self.line, self.reason("en"), self.column, self.code)
+
+
+@cache
+def _sentences() -> Sequence[tuple[str, re.Pattern[str]]]:
+    """Key of the catalogue and form of each English sentence."""
+    out = []
+    for key, text in catalogue("en", "said").items():
+        parts = re.split(r"\{(\w+)\}", text)
+        form = "".join(f"(?P<{part}>.+)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
+        out.append((key, re.compile(form, re.DOTALL)))
+    return out
+
+
+def said(reason: str, language: str) -> str:
+    """What a part of the engine says in English, in another language; as it is where nobody has written it down."""
+    if (language or lang()) != "en":
+        for key, form in _sentences():
+            if found := form.fullmatch(reason):
+                return t(f"said.{key}", language, **found.groupdict())
+    return reason
 
 
 def _word(value: str, language: str) -> str:

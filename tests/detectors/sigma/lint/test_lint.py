@@ -185,3 +185,30 @@ def test_every_error_check_belongs_to_a_stage() -> None:
     for code, check in CHECKS.items():
         stages = [check.document, check.file, check.collection]
         assert sum(stage is not None for stage in stages) <= 1, code
+
+
+WRONG = [
+    "detection:\n  s:\n    4688: x\n    a: []\n    b: [x, null]\n    c|contains|all: [x]\n    d|exists: [true, false]\n    e|minute: 5.5\n    '|gt': 5\n  condition: s\n",
+    "detection:\n  s:\n    a|contains|contains: x\n    b|contains|endswith: x\n    c|re|contains: x\n    d|re|cidr: x\n    e|i: x\n  condition: s\n",
+    "detection:\n  s:\n    b|re: 5\n    c|re: '['\n    e|base64offset|contains: 'a*'\n    f|cidr: [x, 1.2.3.4/24]\n    g|exists: maybe\n    i|fieldref: ''\n  condition: s\n",
+    "detection:\n  s:\n    a|base64offset|contains: ''\n    b|utf16: x\n    c|gt: x\n  condition: s\n",
+    "filter: \n  s: {a: b}\n  condition: [s, s]\nexpires: soon\n",
+    "correlation:\n  type: evnt_count\n  rules: []\n  group-by: 5\n  timespan: 5\n  aliases: [x]\n  generate: maybe\n  xx: 1\n",
+    "correlation:\n  type: event_count\n  rules: [[]]\n  timespan: 5m\n",
+    "correlation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: {gte: x, field: y, foo: 1}\n",
+    "correlation:\n  type: value_count\n  rules: [x]\n  timespan: 5m\n  condition: []\n  aliases: {a: b, c: {zz: d}}\n",
+    "correlation:\n  type: value_percentile\n  rules: [x]\n  timespan: 5m\n  condition: {field: [a, b], percentile: 500}\n",
+    "correlation:\n  type: event_count\n  rules: [x]\n  timespan: 5m\n  condition: a and b\n",
+    "correlation:\n  type: temporal\n  rules: [x, y]\n  timespan: 5m\n  condition: x and z\n",
+    "correlation:\n  type: temporal\n  rules: [x]\n  timespan: 5m\n  condition: (x\n",
+    "correlation:\n  type: temporal\n  rules: [x]\n  timespan: 5m\n  condition: x x\n",
+    "title: a: b\n", "tags: [a\n", "tags: {a\n", "- a\nb: c\n", "tags: *x\n", "title: @x\n", "title: 'x\n", 'title: "\\q"\n', "title: !foo x\n", "a:\n  b\n c: d\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_reasons_of_the_engine_are_told_in_vietnamese(text: str) -> None:
+    whole = text if text.startswith(("title", "tags", "- a", "a:")) else merged(text, text.partition(":")[0].replace("detection", "base"))
+    issues = [i for i in lint([Source("example_rule.yml", whole.encode())]).issues if i.severity == "error" and "reason" in i.values]
+    assert issues
+    assert [i.values["reason"] for i in issues if i.values["reason"] in i.reason("vi")] == []
