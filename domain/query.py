@@ -7,7 +7,7 @@ A field that holds several values matches when any element does. `field=None` is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -132,25 +132,46 @@ def fields_of(expr: Expr) -> set[str]:
     return names
 
 
-def to_json(expr: Expr) -> list[object]:
-    """A plain JSON form: the rule cache and stored playbook evidence use it."""
+def to_json(expr: Expr, pool: dict[Test, int] | None = None) -> list[object] | int:
+    """A plain JSON form: the rule cache and stored playbook evidence use it. With a `pool` each Test is its number there."""
     if isinstance(expr, Test):
-        return ["t", expr.field, expr.op, list(expr.values), int(expr.cased)]
+        return _test_json(expr) if pool is None else pool.setdefault(expr, len(pool))
     if isinstance(expr, Not):
-        return ["n", to_json(expr.child)]
-    return ["a" if isinstance(expr, And) else "o", *(to_json(c) for c in expr.children)]
+        return ["n", to_json(expr.child, pool)]
+    return ["a" if isinstance(expr, And) else "o", *(to_json(c, pool) for c in expr.children)]
 
 
-def from_json(data: list[object]) -> Expr:
-    """The inverse of `to_json`."""
+def _test_json(test: Test) -> list[object]:
+    return ["t", test.field, test.op, list(test.values), int(test.cased)]
+
+
+def from_json(data: list[object] | int, pool: Sequence[Test] = ()) -> Expr:
+    """The inverse of `to_json`. Tests of a pool are shared by all that name them."""
+    if isinstance(data, int):
+        return pool[data]
     kind, *rest = data
     if kind == "t":
         name, op, values, cased = rest
         return Test(name, op, tuple(values), bool(cased))  # type: ignore[arg-type]
     if kind == "n":
-        return Not(from_json(rest[0]))  # type: ignore[arg-type]
-    children = tuple(from_json(c) for c in rest)  # type: ignore[arg-type]
+        return Not(from_json(rest[0], pool))  # type: ignore[arg-type]
+    children = tuple(from_json(c, pool) for c in rest)  # type: ignore[arg-type]
     return And(children) if kind == "a" else Or(children)
+
+
+def pooled(pool: dict[Test, int]) -> list[object]:
+    """A pool as JSON; each item is read by `from_json`."""
+    return [_test_json(test) for test in pool]
+
+
+def shared(expr: Expr, known: dict[Test, Test]) -> Expr:
+    """The same expression; equal Tests are one object."""
+    if isinstance(expr, Test):
+        return known.setdefault(expr, expr)
+    if isinstance(expr, Not):
+        return Not(shared(expr.child, known))
+    children = tuple(shared(child, known) for child in expr.children)
+    return And(children) if isinstance(expr, And) else Or(children)
 
 
 def glob_escape(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
@@ -24,6 +25,8 @@ class Matcher:
             groups.setdefault(entry.route, []).append(entry)
         self._routes = Plan(TRUE, [Entry(number, TRUE, route) for number, route in enumerate(groups)])
         self._groups = list(groups.items())
+        self.seconds_compiling = 0.0
+        """Time that went into plans so far: they are made when the first event of a route comes."""
         self.needs = Needs(entries)
         """Which fields can be asked of an event of which some are known."""
         self._plans: dict[int, Plan] = {}
@@ -40,7 +43,9 @@ class Matcher:
 
     def _plan(self, number: int) -> Plan:
         if number not in self._plans:
+            start = time.perf_counter()
             self._plans[number] = Plan(*self._groups[number])
+            self.seconds_compiling += time.perf_counter() - start
         return self._plans[number]
 
 

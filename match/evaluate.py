@@ -14,7 +14,7 @@ from match.keywords import NOT_TEXT as NOT_TEXT  # noqa: PLC0414  part of this m
 from match.keywords import OWN as OWN  # noqa: PLC0414
 from match.keywords import Keywords, in_use, literal_masks
 from match.ops import special
-from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds, decided_by_values
+from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds
 from match.values import Mask, Values, lower
 
 
@@ -111,7 +111,7 @@ class Evaluation:
         if test.field in self._late:
             self._late.discard(test.field)
             self._test_field(test.field, self.plan.by_field[test.field])
-        if not decided_by_values(test):
+        if not self.plan.decided[number]:
             return self._special(test, at)
         mask = self.masks.get(number)
         if mask is None:
@@ -148,7 +148,7 @@ class Evaluation:
             return 3e9
         if test.field in self._late:
             return 5e8
-        if not decided_by_values(test):
+        if not self.plan.decided[node]:
             return 1e8
         mask = self.masks.get(node)
         return 0.0 if mask is None else float(np.count_nonzero(mask)) / len(mask)

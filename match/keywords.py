@@ -78,7 +78,7 @@ def literal_masks(values: Values, tests: FieldTests) -> Iterator[tuple[int, Mask
     texts = values.lowered
     masks: dict[int, Mask] = {}
     for literal, hits in tests.literals.find(texts).items():
-        for number, op in tests.by_literal[literal]:
+        for number, op in tests.users(literal):
             mask = masks.setdefault(number, np.zeros(len(texts), np.bool_))
             if op == "contains":
                 mask[hits.elements] = True

@@ -24,6 +24,8 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 _MAPPED_BITS: Final = 96
 _MAPPED_HALF: Final = 0xFFFF
 _V4: Final = 4
+_FEW: Final = 200
+"""Texts up to which a compiled expression that was kept is quicker."""
 _ORDER: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge,
 }  # fmt: skip
@@ -72,14 +74,29 @@ def re2_escape(text: str) -> str:
 def _regex(values: Values, test: Test) -> Mask:
     out = values.nothing()
     for pattern in test.values:
-        out |= values.spread(_bools(pc.match_substring_regex(values.texts, str(pattern))))
+        out |= values.spread(_search(values.texts, str(pattern)))
     return out
+
+
+def _search(texts: pa.Array, pattern: str) -> Mask:
+    """Which texts hold a regular expression. Arrow compiles it anew each time, which costs more than a few searches."""
+    if len(texts) > _FEW:
+        return _bools(pc.match_substring_regex(texts, pattern))
+    search = _compiled(pattern).search
+    return np.fromiter((search(text) is not None for text in texts.to_pylist()), np.bool_, len(texts))
+
+
+@lru_cache(4096)
+def _compiled(pattern: str) -> Any:
+    import re2
+
+    return re2.compile(pattern)
 
 
 def _like(values: Values, test: Test) -> Mask:
     texts = values.texts if test.cased else values.lowered
     pattern = like_regex(tuple(map(str, test.values)), cased=test.cased)
-    return values.spread(_bools(pc.match_substring_regex(texts, pattern)))
+    return values.spread(_search(texts, pattern))
 
 
 def _plain(values: Values, test: Test) -> Mask:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -41,6 +41,14 @@ class FieldTests:
     special: list[int] = field(default_factory=list)
     presence: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def number(self, text: str) -> int:
+        """The number of a literal, given when it is first seen."""
+        number = self._numbers.setdefault(text, len(self.texts))
+        if number == len(self.texts):
+            self.texts.append(text)
+        return number
 
     @cached_property
     def numbers(self) -> list[int]:
@@ -53,13 +61,19 @@ class FieldTests:
         return Literals(self.texts)
 
     @cached_property
-    def by_literal(self) -> dict[int, list[tuple[int, str]]]:
-        """Literal number -> the tests that use it, with their op."""
-        out: dict[int, list[tuple[int, str]]] = {}
-        for test, op, numbers in self.literal:
-            for number in numbers:
-                out.setdefault(number, []).append((test, op))
-        return out
+    def _users(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], list[int], list[str]]:
+        """Where the tests of each literal begin; the tests and their ops, by literal."""
+        numbers = np.array([n for _, _, numbers in self.literal for n in numbers], np.int64)
+        order = np.argsort(numbers, kind="stable")
+        starts = np.searchsorted(numbers[order], np.arange(len(self.texts) + 1))
+        each = np.repeat(np.arange(len(self.literal)), [len(numbers) for _, _, numbers in self.literal])[order].tolist()
+        return starts, [self.literal[i][0] for i in each], [self.literal[i][1] for i in each]
+
+    def users(self, literal: int) -> Iterator[tuple[int, str]]:
+        """The tests that use a literal, with their op."""
+        starts, tests, ops = self._users
+        span = slice(int(starts[literal]), int(starts[literal + 1]))
+        return zip(tests[span], ops[span], strict=True)
 
 
 class Plan:
@@ -69,17 +83,19 @@ class Plan:
         self.route = route
         self.keys = [entry.key for entry in entries]
         self.tests: list[Test] = []
-        self._numbers: dict[Test, int] = {}
+        self._numbers: dict[int, int] = {}
         self.bodies = [self._node(entry.body) for entry in entries]
+        self.decided = [decided_by_values(test) for test in self.tests]
+        """By test number: a pass over the distinct values settles it."""
+        self._must = [decided and not absent_holds(test) for decided, test in zip(self.decided, self.tests, strict=True)]
         self.by_field: dict[str, FieldTests] = {}
-        self._literal_numbers: dict[tuple[str, str], int] = {}
         for number, test in enumerate(self.tests):
             self._place(number, test)
         self._clauses()
 
     def _node(self, expr: Expr) -> Node:
         if isinstance(expr, Test):
-            number = self._numbers.setdefault(expr, len(self.tests))
+            number = self._numbers.setdefault(id(expr), len(self.tests))  # rule sets share equal tests (ruleset.cached)
             if number == len(self.tests):
                 self.tests.append(expr)
             return number
@@ -95,15 +111,9 @@ class Plan:
             tests.presence.append(number)
         elif is_literal(test):
             folded = [lower_text(text_of(v)) for v in test.values]
-            tests.literal.append((number, test.op, [self._literal(test.field or KEYWORD, tests, text) for text in folded]))
+            tests.literal.append((number, test.op, [tests.number(text) for text in folded]))
         else:
             tests.special.append(number)
-
-    def _literal(self, name: str, tests: FieldTests, text: str) -> int:
-        number = self._literal_numbers.setdefault((name, text), len(tests.texts))
-        if number == len(tests.texts):
-            tests.texts.append(text)
-        return number
 
     def _clauses(self) -> None:
         """Flatten "needs one of these tests" clauses of all rules, so that dead rules drop out in three numpy calls."""
@@ -111,7 +121,7 @@ class Plan:
         starts: list[int] = []
         owners: list[int] = []
         for rule, body in enumerate(self.bodies):
-            for clause in (c for c in required(body, self.tests) if c):
+            for clause in (c for c in required(body, self._must) if c):
                 starts.append(len(flat))
                 owners.append(rule)
                 flat.extend(clause)
@@ -128,18 +138,21 @@ class Plan:
         return np.flatnonzero(~dead).tolist()
 
 
-def required(node: Node, tests: Sequence[Test]) -> list[tuple[int, ...]]:
-    """Clauses that must all hold: each a tuple of tests of which one must hit. () = unknown, may always hold."""
+def required(node: Node, must: Sequence[bool]) -> list[tuple[int, ...]]:
+    """Clauses that must all hold: each a tuple of tests of which one must hit. () = unknown, may always hold.
+
+    `must`: by test number, whether it holds only where a distinct value hits.
+    """
     if isinstance(node, int):
-        return [(node,)] if decided_by_values(tests[node]) and not absent_holds(tests[node]) else [()]
+        return [(node,)] if must[node] else [()]
     kind, children = node
     if kind == "n":
         return [()]
     if kind == "a":
-        return [clause for child in children for clause in required(child, tests)]
+        return [clause for child in children for clause in required(child, must)]
     merged: list[int] = []
     for child in children:
-        clauses = [c for c in required(child, tests) if c]
+        clauses = [c for c in required(child, must) if c]
         if not clauses:
             return [()]
         shortest: tuple[int, ...] = min(clauses, key=len)

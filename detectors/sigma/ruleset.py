@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
 from detectors.sigma.filters import Filter, apply
 from detectors.sigma.model import BlindRule, Broken, LogSource, Other, Rule, rule_files
 from domain.alert import RuleRef
-from domain.query import Expr, from_json, to_json
+from domain.query import Expr, Test, from_json, pooled, shared, to_json
 from match import Entry, Matcher
 
 PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
-ENGINE: Final = 9
+ENGINE: Final = 10
 """Goes up when compiling changes: an older cache is then made anew."""
 
 
@@ -99,6 +99,8 @@ def _compiled(roots: Sequence[Path], folder: Path | None, placeholders: Mapping[
     from detectors.sigma.build import compiled
 
     rules = compiled(files, placeholders, windows)
+    known: dict[Test, Test] = {}
+    rules.rules = [replace(rule, body=shared(rule.body, known)) for rule in rules.rules]
     rules.fingerprint = key
     if path is not None:
         _save_cache(path, rules)
@@ -118,13 +120,17 @@ def fingerprint(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, S
 
 
 def _save_cache(path: Path, rules: RuleSet) -> None:
+    pool: dict[Test, int] = {}
     data = {
-        "rules": [[asdict(r.ref), to_json(r.route), to_json(r.body), r.file, asdict(r.source), r.name, r.quiet] for r in rules.rules],
+        "rules": [
+            [asdict(r.ref), to_json(r.route, pool), to_json(r.body, pool), r.file, asdict(r.source), r.name, r.quiet] for r in rules.rules
+        ],
         "correlations": [[o.kind, o.data, o.file, o.line] for o in rules.correlations],
         "blind": [asdict(b) for b in rules.blind],
         "broken": [asdict(b) for b in rules.broken],
         "notes": [asdict(b) for b in rules.notes],
         "filters": [one.to_json() for one in rules.filters],
+        "tests": pooled(pool),
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +146,8 @@ def _save_cache(path: Path, rules: RuleSet) -> None:
 def _load_cache(path: Path) -> RuleSet | None:
     try:
         data: dict[str, Any] = orjson.loads(path.read_bytes())
-        rules = [_rule(item) for item in data["rules"]]
+        pool = cast("list[Test]", [from_json(test) for test in data["tests"]])
+        rules = [_rule(item, pool) for item in data["rules"]]
         return RuleSet(
             rules,
             [Other(*item) for item in data["correlations"]],
@@ -158,6 +165,14 @@ def _blind(item: Mapping[str, Any]) -> BlindRule:
     return BlindRule(**{**item, "tags": tuple(item["tags"]), "source": (product, category, service)})
 
 
-def _rule(item: Sequence[Any]) -> Rule:
+def _rule(item: Sequence[Any], pool: Sequence[Test]) -> Rule:
     ref, where, body, file, source, name, quiet = item
-    return Rule(RuleRef(**{**ref, "tags": tuple(ref["tags"])}), from_json(where), from_json(body), file, LogSource(**source), name, quiet)
+    return Rule(
+        RuleRef(**{**ref, "tags": tuple(ref["tags"])}),
+        from_json(where, pool),
+        from_json(body, pool),
+        file,
+        LogSource(**source),
+        name,
+        quiet,
+    )
