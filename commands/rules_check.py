@@ -59,6 +59,12 @@ def _techniques(states: Sequence[State]) -> list[list[object]]:
     return [[x.id, spoken.technique(x.id.lower()), x.state, x.live, x.partial, x.blind] for x in techniques(states)]
 
 
+def filters(titles: Sequence[str]) -> None:
+    """Filters whose fields never occur: they hide nothing."""
+    if titles:
+        common.say(t("logsources.filters_idle", n=len(titles), first=", ".join(titles[:_FIRST]) + (", …" if len(titles) > _FIRST else "")))
+
+
 def summary(states: Sequence[State]) -> None:
     """What is lost, and what would help most."""
     from jobs.rule_fates import LOST, WEAKENED, steps, techniques

@@ -138,6 +138,23 @@ def test_a_correlation_whose_group_never_occurs_is_blind():
     assert (state.status, state.reason) == (BLIND, f"rules it needs see nothing: A, B; group-by field never seen: {D}User")
 
 
+FILTER = """title: Known good
+logsource: {product: windows, category: process_creation}
+filter:
+  rules: [00000000-0000-4000-8000-000000000001]
+  known: {FIELD|startswith: good}
+  condition: not known
+"""
+
+
+@pytest.mark.parametrize(("field", "idle"), [("Image", []), ("ParentImage", ["Known good"])])
+def test_a_filter_whose_fields_never_occur_is_told_and_weakens_its_rule(field: str, idle: list[str]):
+    found = rules(process("image"), FILTER.replace("FIELD", field))
+    seen = sysmon("Image")
+    assert rule_check.idle_filters(found, seen) == idle
+    assert rule_check.check(found, seen)[0].status == (PARTIAL if idle else LIVE)
+
+
 def test_techniques_without_a_live_rule_are_lost():
     found = rules(process("image"), process("line", "B", 2), process("line", "C", 3).replace("t1059.001", "t1105"))
     got = [(x.id, x.state, x.live, x.partial, x.blind) for x in rule_fates.techniques(rule_check.check(found, sysmon("Image")))]
