@@ -73,7 +73,7 @@ def summary(states: Sequence[State]) -> None:
     lost = [one for one in found if one.state == LOST]
     if lost:
         first = ", ".join(f"{one.id} {spoken.technique(one.id.lower())}" for one in lost[:_FIRST]) + (", …" if len(lost) > _FIRST else "")
-        common.say(t("logsources.lost", n=len(lost), first=first))
+        common.say(t("logsources.lost", n=len(lost), partial=sum(1 for one in lost if one.partial), first=first))
     elif found:
         common.say(t("logsources.nothing_lost"))
     weak = sum(1 for one in found if one.state == WEAKENED)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
-from domain.query import FALSE, And, Expr, Not, Or, Test, all_of, any_of, tests
+from domain.query import FALSE, And, Expr, Not, Or, Test, all_of, any_of, fields_of, tests
 from jobs import rule_check_chains
 from jobs.rule_seen import Seen
 from jobs.rule_state import BLIND, ERROR, LIVE, PARTIAL, RANK, State, Why
 
 if TYPE_CHECKING:
-    from detectors.sigma.model import BlindRule, Rule
+    from detectors.sigma.model import BlindRule, LogSource, Rule
     from detectors.sigma.ruleset import RuleSet
 
 
@@ -55,15 +57,42 @@ def judge(rule: Rule, seen: Seen) -> State:
     named = (where.product, where.category, where.service)
     made = State(BLIND, rule.ref.id, rule.ref.title, rule.ref.level, rule.file, rule.ref.tags, named, name=rule.name)
     found: list[State] = []
-    for when, body in branches(rule.route, rule.body):
+    pairs = branches(rule.route, rule.body)
+    for when, body in pairs:
         asked = _here(body, when)
         for dataset in seen.datasets(when) if asked != FALSE else ():
             found.append(_against(made, asked, seen.held(dataset)))
+            if len(pairs) > 1 and found[-1].status == LIVE:
+                found[-1] = _narrow(found[-1], rule.source, when, pairs)
             if found[-1].status == LIVE:
                 return found[-1]
     if not found:
         return replace(made, why=(("no_events", {"source": str(where)}),))
     return min(found, key=lambda state: (RANK.index(state.status), len(state.missing)))
+
+
+def _narrow(state: State, source: LogSource, when: Expr, pairs: Sequence[tuple[Expr, Expr]]) -> State:
+    """PARTIAL where another feed of the log source holds fields of the rule that this one never does: their branches were left out."""
+    asked = {name for other, body in pairs if other != when for name in fields_of(body)}
+    lost = asked & _lacking(source, when)
+    if not lost:
+        return state
+    return replace(state, status=PARTIAL, missing=tuple(sorted(lost)), why=(("feed_lacks", {"fields": _listed(lost)}),))
+
+
+@cache
+def _lacking(source: LogSource, when: Expr) -> frozenset[str]:
+    """Event fields, as the other feeds name them, that events of this feed never hold."""
+    from detectors.sigma.route import Blind, feeds
+
+    out: set[str] = set()
+    known = feeds(source, ("sysmon", "security"))
+    for feed in (f for f in known if f.when == when):
+        for other in (f for f in known if f.when != when):
+            for name in feed.map.absent - other.map.absent:
+                with contextlib.suppress(Blind):
+                    out.add(other.map.name(name))
+    return frozenset(out)
 
 
 def branches(route: Expr, body: Expr) -> list[tuple[Expr, Expr]]:

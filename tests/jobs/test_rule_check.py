@@ -103,6 +103,17 @@ def test_a_rule_is_as_good_as_its_best_feed():
     assert rule_check.check(rules(text), Seen({"auditd.log": audit}, {"auditd.log": [{"auditd.log.record_type": frozenset({"path"})}]}))[0].status == BLIND
 
 
+def test_a_feed_that_lacks_what_another_has_is_partial():
+    found = build([("r.yml", process("(image or original) and line").encode())], windows=("sysmon", "security"))
+    held = {"": 9, "winlog.channel": 9, "event.code": 9, D + "NewProcessName": 9, D + "CommandLine": 9}
+    kinds = [{"winlog.channel": frozenset({"security"}), "event.code": frozenset({"4688"})}]
+    state = rule_check.check(found, Seen({"system.security": held}, {"system.security": kinds}))[0]
+    assert (state.status, state.missing, state.next) == (PARTIAL, (D + "OriginalFileName",), "sysmon_fields")
+    held.pop(D + "CommandLine")
+    state = rule_check.check(found, Seen({"system.security": held}, {"system.security": kinds}))[0]
+    assert (state.status, state.missing, state.next) == (BLIND, (D + "CommandLine",), "command_line")
+
+
 CORRELATION = """title: C
 id: 00000000-0000-4000-8000-000000000099
 tags: [attack.t1110]
