@@ -66,7 +66,8 @@ def check(
 
     rules_check.known(by)
     runtime = common.runtime()
-    states = rule_check.check(_load(rules), rule_seen.store(runtime.store.events), rule_seen.elsewhere(runtime))
+    found, seen = _load(rules), rule_seen.store(runtime.store.events)
+    states = rule_check.check(found, seen, rule_seen.elsewhere(runtime))
     states.sort(key=lambda s: (s.status, s.title))
     if by != "rule":
         rules_check.show(by, states, form, limit)
@@ -76,6 +77,7 @@ def check(
         common.show(_headers(), _rows(states, limit, form), form, _KEYS)
     _count(states)
     rules_check.summary(states)
+    rules_check.filters(rule_check.idle_filters(found, seen))
 
 
 def _count(states: Any) -> None:

@@ -59,6 +59,12 @@ def _techniques(states: Sequence[State]) -> list[list[object]]:
     return [[x.id, spoken.technique(x.id.lower()), x.state, x.live, x.partial, x.blind] for x in techniques(states)]
 
 
+def filters(titles: Sequence[str]) -> None:
+    """Filters whose fields never occur: they hide nothing."""
+    if titles:
+        common.say(t("logsources.filters_idle", n=len(titles), first=", ".join(titles[:_FIRST]) + (", …" if len(titles) > _FIRST else "")))
+
+
 def summary(states: Sequence[State]) -> None:
     """What is lost, and what would help most."""
     from jobs.rule_fates import LOST, WEAKENED, steps, techniques
@@ -67,7 +73,7 @@ def summary(states: Sequence[State]) -> None:
     lost = [one for one in found if one.state == LOST]
     if lost:
         first = ", ".join(f"{one.id} {spoken.technique(one.id.lower())}" for one in lost[:_FIRST]) + (", …" if len(lost) > _FIRST else "")
-        common.say(t("logsources.lost", n=len(lost), first=first))
+        common.say(t("logsources.lost", n=len(lost), partial=sum(1 for one in lost if one.partial), first=first))
     elif found:
         common.say(t("logsources.nothing_lost"))
     weak = sum(1 for one in found if one.state == WEAKENED)

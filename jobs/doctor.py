@@ -194,7 +194,7 @@ def _rules(patient: Patient) -> Iterator[Finding]:
     for one in rule_packs_state.troubles(patient.runtime, deep=True):
         yield Finding("rules", "wrong", "rules_pack", {"problem": rule_packs_state.sentence(one)}, one.next)
     rules = rulesets.load(patient.runtime)
-    seen, others = rule_seen.store(patient.runtime.store.events), rule_seen.elsewhere(patient.runtime)
+    seen, others = rule_seen.Seen(patient.runtime.store.events.coverage()), rule_seen.elsewhere(patient.runtime)
     states = Counter(state.status for state in check_rules(rules, seen, others))
     loaded = sum(states.values()) - states[ERROR]
     if broken := rules.broken:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
-from domain.query import And, Expr, Not, Or, Test, all_of, tests
+from domain.query import FALSE, And, Expr, Not, Or, Test, all_of, any_of, fields_of, tests
 from jobs import rule_check_chains
 from jobs.rule_seen import Seen
 from jobs.rule_state import BLIND, ERROR, LIVE, PARTIAL, RANK, State, Why
 
 if TYPE_CHECKING:
-    from detectors.sigma.model import BlindRule, Rule
+    from detectors.sigma.model import BlindRule, LogSource, Rule
     from detectors.sigma.ruleset import RuleSet
 
 
@@ -55,14 +57,42 @@ def judge(rule: Rule, seen: Seen) -> State:
     named = (where.product, where.category, where.service)
     made = State(BLIND, rule.ref.id, rule.ref.title, rule.ref.level, rule.file, rule.ref.tags, named, name=rule.name)
     found: list[State] = []
-    for when, body in branches(rule.route, rule.body):
-        for dataset in seen.datasets(when):
-            found.append(_against(made, body, seen.held(dataset)))
+    pairs = branches(rule.route, rule.body)
+    for when, body in pairs:
+        asked = _here(body, when)
+        for dataset in seen.datasets(when) if asked != FALSE else ():
+            found.append(_against(made, asked, seen.held(dataset)))
+            if len(pairs) > 1 and found[-1].status == LIVE:
+                found[-1] = _narrow(found[-1], rule.source, when, pairs)
             if found[-1].status == LIVE:
                 return found[-1]
     if not found:
         return replace(made, why=(("no_events", {"source": str(where)}),))
     return min(found, key=lambda state: (RANK.index(state.status), len(state.missing)))
+
+
+def _narrow(state: State, source: LogSource, when: Expr, pairs: Sequence[tuple[Expr, Expr]]) -> State:
+    """PARTIAL where another feed of the log source holds fields of the rule that this one never does: their branches were left out."""
+    asked = {name for other, body in pairs if other != when for name in fields_of(body)}
+    lost = asked & _lacking(source, when)
+    if not lost:
+        return state
+    return replace(state, status=PARTIAL, missing=tuple(sorted(lost)), why=(("feed_lacks", {"fields": _listed(lost)}),))
+
+
+@cache
+def _lacking(source: LogSource, when: Expr) -> frozenset[str]:
+    """Event fields, as the other feeds name them, that events of this feed never hold."""
+    from detectors.sigma.route import Blind, feeds
+
+    out: set[str] = set()
+    known = feeds(source, ("sysmon", "security"))
+    for feed in (f for f in known if f.when == when):
+        for other in (f for f in known if f.when != when):
+            for name in feed.map.absent - other.map.absent:
+                with contextlib.suppress(Blind):
+                    out.add(other.map.name(name))
+    return frozenset(out)
 
 
 def branches(route: Expr, body: Expr) -> list[tuple[Expr, Expr]]:
@@ -81,6 +111,29 @@ def branches(route: Expr, body: Expr) -> list[tuple[Expr, Expr]]:
 def _without(expr: Expr, when: Expr) -> Expr:
     known = when.children if isinstance(when, And) else (when,)
     return all_of(*expr.children[len(known) :]) if isinstance(expr, And) and expr.children[: len(known)] == known else expr
+
+
+def _here(expr: Expr, when: Expr) -> Expr:
+    """Without the branches that are about other events than these: filters name the feeds of a log source side by side."""
+    parts = when.children if isinstance(when, And) else (when,)
+    fixed = {t.field: {str(v).lower() for v in t.values} for t in parts if isinstance(t, Test) and t.op == "eq"}
+    return _folded(expr, fixed) if any(_other(test, fixed) for test in tests(expr)) else expr
+
+
+def _other(test: Test, fixed: Mapping[str | None, set[str]]) -> bool:
+    return test.op == "eq" and test.field in fixed and fixed[test.field].isdisjoint(str(v).lower() for v in test.values)
+
+
+def _folded(expr: Expr, fixed: Mapping[str | None, set[str]]) -> Expr:
+    if isinstance(expr, Test):
+        return FALSE if _other(expr, fixed) else expr
+    if isinstance(expr, Not):
+        child = _folded(expr.child, fixed)
+        return all_of() if child == FALSE else Not(child)
+    children = [_folded(child, fixed) for child in expr.children]
+    if isinstance(expr, And):
+        return FALSE if FALSE in children else all_of(*children)
+    return any_of(*(child for child in children if child != FALSE))
 
 
 def _against(made: State, body: Expr, held: frozenset[str]) -> State:
@@ -137,3 +190,27 @@ def _weak(expr: Expr, held: frozenset[str], dead: list[tuple[int, int, frozenset
         for child, gone in zip(expr.children, lost, strict=True):
             if not gone:
                 _weak(child, held, dead, idle)
+
+
+def idle_filters(rules: RuleSet, seen: Seen) -> list[str]:
+    """Titles of filters that hide nothing: no rule that they name has events here in which all that they ask for can occur."""
+    from detectors.sigma.route import Blind, feeds
+
+    out = []
+    for one in rules.filters:
+        works = False
+        for source in {rule.source for rule in rules.rules if one.covers(rule.ref.id, rule.name, rule.source)}:
+            for feed in feeds(source):
+                try:
+                    hidden = feed.map.expr(Not(one.expr))
+                except Blind:
+                    continue
+                works = works or any(not _blockers(_plain(hidden), seen.held(dataset)) for dataset in seen.datasets(feed.when))
+        if not works:
+            out.append(one.title)
+    return out
+
+
+def _plain(expr: Expr) -> Expr:
+    """`not (not x)` as x: what a filter hides."""
+    return expr.child.child if isinstance(expr, Not) and isinstance(expr.child, Not) else expr

@@ -32,7 +32,7 @@ def techniques(states: Sequence[State]) -> list[Technique]:
         for name in state.techniques:
             counts.setdefault(name, Counter())[state.status] += 1
     out = [Technique(name, _fate(c), c[LIVE], c[PARTIAL], c[BLIND]) for name, c in counts.items()]
-    return sorted(out, key=lambda one: ((LOST, WEAKENED, LIVE).index(one.state), -one.blind, one.id))
+    return sorted(out, key=lambda one: ((LOST, WEAKENED, LIVE).index(one.state), bool(one.partial), -one.blind, one.id))
 
 
 def _fate(counts: Counter[str]) -> str:

@@ -110,8 +110,12 @@ def docs(files: Mapping[str, bytes]) -> dict[str, Doc]:
 
 
 def _documents(content: bytes) -> Iterator[dict[str, Any]]:
+    from detectors.sigma.cells import guard
+
     try:
-        for data in yaml.load_all(content.decode("utf-8", "replace"), Loader=_LOADER):
+        text = content.decode("utf-8", "replace")
+        guard(text)
+        for data in yaml.load_all(text, Loader=_LOADER):
             if isinstance(data, dict) and _small(data, [_NODES]):
                 yield data
     except (yaml.YAMLError, ValueError, RecursionError):

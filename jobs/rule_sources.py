@@ -50,5 +50,3 @@ def _kind(why: str, reason: str, what: str) -> str:
 
 def _code(text: str) -> str:
     return " or ".join(f"`{part}`" for part in text.split(" | ")) if text else ""
-
-

@@ -11,6 +11,10 @@ import yaml
 
 MAX_DEPTH: Final = 40
 MAX_NODES: Final = 200_000
+_DEEP: Final = 2000
+"""Nesting that the parser, which recurses in C, bears on any thread."""
+_LONG: Final = 100_000
+"""Characters from which a file is worth a look beforehand."""
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -110,8 +114,26 @@ def _plain(data: Any, depth: int) -> Cell:
 UNFOLDS: Final = "it unfolds to more than is sensible (aliases or nesting)"
 
 
+def guard(text: str) -> None:
+    """Refuse what would exhaust the stack or the memory before it is known to: nesting and nodes are counted, one event after the other.
+
+    ValueError; yaml.YAMLError. Costs nothing for files that are small and flat: no nesting is deeper than what its brackets and the columns
+    of its longest line allow.
+    """
+    deepest = text.count("[") + text.count("{") + 2 * max(map(len, text.split("\n")))
+    if deepest <= _DEEP and len(text) <= _LONG:
+        return
+    depth = nodes = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        nodes += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
+            raise ValueError(UNFOLDS)
+
+
 def compose(text: str) -> list[Cell]:
     """The documents of a file that hold anything. yaml.YAMLError; ValueError for aliases or nesting without end."""
+    guard(text)
     loader = _LOADER(text)
     maker = _Maker(text)
     out = []

@@ -36,12 +36,27 @@ class Gathered:
 
 def gather(rule: str, batch: EventBatch, rows: Rows, names: Iterable[str], where: Where) -> Gathered:
     """The hits of a rule in a batch; `where` says when and where the rows stand."""
-    found = {}
-    for name in names:
-        column = batch.column(name, rows)
+    columns = {name: batch.column(name, rows) for name in names}
+    return gathered(rule, where, {name: texts(column) for name, column in columns.items() if column is not None})
+
+
+def gathered(rule: str, where: Where, fields: dict[str, tuple[Codes, list[str]]]) -> Gathered:
+    """The hits of a rule with fields that were read already."""
+    return Gathered(rule, where.at, where.streams, where.stream, where.position, where.event, where.exercise, fields)
+
+
+def joined(within: tuple[EventBatch, Rows], parts: Iterable[tuple[str, Rows]]) -> tuple[Codes, list[str]]:
+    """One field out of several: each part names the field that some of the rows hold it in."""
+    batch, rows = within
+    codes = np.full(len(rows), -1, np.int32)
+    values: list[str] = []
+    for name, own in parts:
+        column = batch.column(name, own) if len(own) else None
         if column is not None:
-            found[name] = texts(column)
-    return Gathered(rule, where.at, where.streams, where.stream, where.position, where.event, where.exercise, found)
+            found, more = texts(column)
+            codes[np.searchsorted(rows, own)] = np.where(found >= 0, found + len(values), -1)
+            values += more
+    return codes, values
 
 
 @dataclass

@@ -12,7 +12,7 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from detectors.sigma import condition, expand, mend
-from detectors.sigma.cells import MAX_DEPTH, MAX_NODES, UNFOLDS, Cell
+from detectors.sigma.cells import MAX_DEPTH, MAX_NODES, UNFOLDS, Cell, guard
 from detectors.sigma.express import Unfilled, Unsupported
 from detectors.sigma.model import Broken, LogSource, Other
 from detectors.sigma.refs import reference
@@ -101,7 +101,9 @@ def _documents(content: bytes) -> list[Any] | None:
     if len(content) > MAX_FILE:
         return None
     try:
-        loader = _Loader(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        guard(text)
+        loader = _Loader(text)
         try:
             documents = []
             while loader.check_data():

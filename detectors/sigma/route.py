@@ -154,6 +154,11 @@ class FieldMap:
         """Names of rules that stand in the map."""
         return [*self._names, *self._absent]
 
+    @property
+    def absent(self) -> frozenset[str]:
+        """Names of rules that these events never hold."""
+        return self._absent
+
     def _unheld(self, *names: str) -> Blind:
         return blind("field", f"{', '.join(names)} - {self._source}")
 

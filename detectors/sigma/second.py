@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
+
+import numpy as np
 
 from detectors.sigma.correlate import Plan, plan
 from detectors.sigma.correlation import Correlation, Fault
 from detectors.sigma.correlation_check import link
-from detectors.sigma.gathered import Gathered, Where, gather
+from detectors.sigma.gathered import Gathered, Where, gathered, joined, texts
 from detectors.sigma.hits import Feed
 from detectors.sigma.model import BlindRule, Broken, LogSource, Other
-from detectors.sigma.route import Blind, field_map
+from detectors.sigma.route import Blind, FieldMap, feeds, field_map
 from detectors.sigma.ruleset import RuleSet
 from domain.event import EventBatch, Rows
+from domain.query import TRUE, fields_of
+from match import Entry, Matcher
 
 ABOUT: Final = ("host.name", "source.ip", "user.name", "api.client.id")
 """What the last event of an ordered correlation is about is told beside its group."""
+
+_EVERY: Final = ("sysmon", "security")
+"""Feeds of the generic Windows categories."""
 
 
 def readable(rules: RuleSet) -> list[Correlation]:
@@ -60,39 +67,78 @@ class Second:
         self.correlations = readable(rules)
         self.plan: Plan = plan(self.correlations, ABOUT)
         self._ids = [r.ref.id for r in rules.rules]
-        self._wanted: dict[int, tuple[str, ...]] = {}
+        self._wanted: dict[int, list[Way]] = {}
         for number, rule in enumerate(rules.rules):
             feeds = self.plan.feeds.get(rule.ref.id)
             if feeds:
-                mapped = [(place, _mapped(feed, rule.source)) for place, feed in feeds]
-                self.plan.feeds[rule.ref.id] = mapped
-                self._wanted[number] = tuple(dict.fromkeys(n for _, f in mapped for n in (*f.groups, *f.values, *f.carried) if n))
-        self.fields = frozenset(name for names in self._wanted.values() for name in names)
+                asked = dict.fromkeys(n for _, f in feeds for n in (*f.groups, *f.values, *f.carried) if n)
+                names = {name: _name(field_map(rule.source), name) for name in asked}
+                self.plan.feeds[rule.ref.id] = [(place, _mapped(feed, names)) for place, feed in feeds]
+                self._wanted[number] = _ways(rule.source, names)
+        self.fields = frozenset(f for ways in self._wanted.values() for way in ways for f in (*way.names.values(), *way.asks))
 
     def uses(self, number: int) -> bool:
         """Whether a rule, by its number, feeds a correlation."""
         return number in self._wanted
 
     def gather(self, number: int, batch: EventBatch, rows: Rows, where: Where) -> Gathered:
-        """What a rule found in a batch, with the fields that correlations ask for."""
-        return gather(self._ids[number], batch, rows, self._wanted[number], where)
+        """What a rule found in a batch, with the fields that correlations ask for: under the names of the first feed of its log source."""
+        ways = self._wanted[number]
+        if len(ways) == 1:
+            columns = {key: batch.column(name, rows) for key, name in ways[0].names.items()}
+            found = {key: texts(column) for key, column in columns.items() if column is not None}
+        else:
+            parts = [(way, _own(way, batch, rows)) for way in ways]
+            found = {key: joined((batch, rows), [(way.names[key], own) for way, own in parts]) for key in ways[0].names}
+        return gathered(self._ids[number], where, found)
 
     def inner(self, rule: Correlation) -> bool:
         """Whether it only feeds others, which do not ask it to speak for itself."""
         return any(rule.ref.id in c.distinct and not c.generate for c in self.correlations)
 
 
-def _mapped(feed: Feed, source: LogSource) -> Feed:
+@dataclass
+class Way:
+    """How one feed of a log source names the fields that correlations ask for."""
+
+    names: dict[str, str]
+    """Name in the first feed -> name in this one."""
+    matcher: Matcher | None = None
+    """Finds the events of the feed; None = all are."""
+    asks: frozenset[str] = frozenset()
+    """Fields that it looks at."""
+
+
+def _ways(source: LogSource, names: Mapping[str, str]) -> list[Way]:
+    """One for each feed, where they differ."""
+    try:
+        found = feeds(source, _EVERY)
+    except Blind:
+        found = ()
+    each = [(feed, {key: _name(feed.map, name) for name, key in names.items()}) for feed in found]
+    if all(mapped == {key: key for key in mapped} for _, mapped in each):
+        return [Way({key: key for key in names.values()})]
+    return [Way(mapped, Matcher([Entry(0, TRUE, feed.when)]), frozenset(fields_of(feed.when))) for feed, mapped in each]
+
+
+def _own(way: Way, batch: EventBatch, rows: Rows) -> Rows:
+    """Those of the rows that are events of the feed."""
+    if way.matcher is None:
+        return rows
+    return np.concatenate([np.zeros(0, np.int32), *(np.intersect1d(found, rows) for _, found in way.matcher.run(batch))]).astype(np.int32)
+
+
+def _mapped(feed: Feed, names: Mapping[str, str]) -> Feed:
     """Fields as the events of a log source name them."""
 
-    def names(written: Iterable[str]) -> tuple[str, ...]:
-        return tuple(_name(one, source) if one else "" for one in written)
+    def known(written: Iterable[str]) -> tuple[str, ...]:
+        return tuple(names.get(one, "") for one in written)
 
-    return replace(feed, groups=names(feed.groups), values=names(feed.values), carried=names(feed.carried))
+    return replace(feed, groups=known(feed.groups), values=known(feed.values), carried=known(feed.carried))
 
 
-def _name(field: str, source: LogSource) -> str:
+def _name(known: FieldMap, field: str) -> str:
     try:
-        return field_map(source).name(field)
+        return known.name(field)
     except Blind:
         return field

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
+from detectors.sigma.refs import reference
 from domain import i18n, titles
 from domain.alert import Entity, RuleRef
 
@@ -67,3 +71,18 @@ def test_a_headline_names_whom_it_is_about() -> None:
     many = [Entity("host", "A"), Entity("user", "b"), Entity("ip", "192.0.2.1")]
     assert titles.headline(ref, many).endswith(" – máy A, người dùng b, …")
     assert titles.headline(ref, []) == "Đánh cắp thông tin xác thực: bộ nhớ LSASS"
+
+
+def test_every_public_rule_has_a_vietnamese_title(shared_data: Path) -> None:
+    found, untitled = set(), []
+    with tarfile.open(shared_data / "sigma" / "sigmahq-rules.tar.xz") as pack:
+        for member in pack:
+            file = pack.extractfile(member) if member.name.endswith(".yml") else None
+            for data in yaml.load_all(file.read(), yaml.CSafeLoader) if file is not None else ():
+                if isinstance(data, dict) and "detection" in data:
+                    ref = reference(data)
+                    found.add(titles.title(ref))
+                    untitled += [ref.title] if titles.title(ref) == ref.title else []
+    assert untitled == []
+    assert len(found) > 450, "they say what each is about"
+    assert max(map(len, found)) <= 75

@@ -103,6 +103,17 @@ def test_a_rule_is_as_good_as_its_best_feed():
     assert rule_check.check(rules(text), Seen({"auditd.log": audit}, {"auditd.log": [{"auditd.log.record_type": frozenset({"path"})}]}))[0].status == BLIND
 
 
+def test_a_feed_that_lacks_what_another_has_is_partial():
+    found = build([("r.yml", process("(image or original) and line").encode())], windows=("sysmon", "security"))
+    held = {"": 9, "winlog.channel": 9, "event.code": 9, D + "NewProcessName": 9, D + "CommandLine": 9}
+    kinds = [{"winlog.channel": frozenset({"security"}), "event.code": frozenset({"4688"})}]
+    state = rule_check.check(found, Seen({"system.security": held}, {"system.security": kinds}))[0]
+    assert (state.status, state.missing, state.next) == (PARTIAL, (D + "OriginalFileName",), "sysmon_fields")
+    held.pop(D + "CommandLine")
+    state = rule_check.check(found, Seen({"system.security": held}, {"system.security": kinds}))[0]
+    assert (state.status, state.missing, state.next) == (BLIND, (D + "CommandLine",), "command_line")
+
+
 CORRELATION = """title: C
 id: 00000000-0000-4000-8000-000000000099
 tags: [attack.t1110]
@@ -136,6 +147,23 @@ def test_a_correlation_whose_group_never_occurs_is_blind():
     found = rules(process("image"), process("image", "B", 2), CORRELATION.format(type="temporal", condition="").replace("[Computer]", "[User]"))
     state = next(s for s in rule_check.check(found, sysmon("Image")) if s.title == "C")
     assert (state.status, state.reason) == (BLIND, f"rules it needs see nothing: A, B; group-by field never seen: {D}User")
+
+
+FILTER = """title: Known good
+logsource: {product: windows, category: process_creation}
+filter:
+  rules: [00000000-0000-4000-8000-000000000001]
+  known: {FIELD|startswith: good}
+  condition: not known
+"""
+
+
+@pytest.mark.parametrize(("field", "idle"), [("Image", []), ("ParentImage", ["Known good"])])
+def test_a_filter_whose_fields_never_occur_is_told_and_weakens_its_rule(field: str, idle: list[str]):
+    found = rules(process("image"), FILTER.replace("FIELD", field))
+    seen = sysmon("Image")
+    assert rule_check.idle_filters(found, seen) == idle
+    assert rule_check.check(found, seen)[0].status == (PARTIAL if idle else LIVE)
 
 
 def test_techniques_without_a_live_rule_are_lost():

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
 from detectors.sigma.cells import Cell
 from detectors.sigma.lint import files
 from detectors.sigma.lint.base import SEVERITIES, Check, Collection, Document, Finding, Issue, Source, told
 from detectors.sigma.lint.checks import CHECKS
+
+MOST: Final = 100
+"""Findings of one check in one document: who sees so many needs no more."""
 
 
 @dataclass
@@ -55,7 +60,9 @@ def file_issues(source: Source, checks: Mapping[str, Check] = CHECKS) -> list[Is
     """What is wrong with a file before it is a rule."""
     alone = "file-too-large" if len(source.content) > files.MAX_FILE else "not-utf8" if any(files.not_utf8(source)) else ""
     checks = {alone: CHECKS[alone]} if alone else checks
-    return [_issue(c, check, source.label, found_) for c, check in checks.items() if check.file for found_ in check.file(source)]
+    return [
+        _issue(c, check, source.label, found_) for c, check in checks.items() if check.file for found_ in islice(check.file(source), MOST)
+    ]
 
 
 def file_faults(label: str, content: bytes) -> list[Issue]:
@@ -78,7 +85,12 @@ def understood(document: Document, issues: Sequence[Issue]) -> Sequence[Issue]:
 
 def found(document: Document, checks: Mapping[str, Check]) -> list[Issue]:
     """What some checks say about a document."""
-    return [_issue(c, check, document.file, one) for c, check in checks.items() if check.document for one in check.document(document)]
+    return [
+        _issue(c, check, document.file, one)
+        for c, check in checks.items()
+        if check.document
+        for one in islice(check.document(document), MOST)
+    ]
 
 
 def _documents(source: Source, placeholders: Mapping[str, Sequence[str]]) -> list[Document]:

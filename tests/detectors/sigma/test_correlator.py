@@ -229,3 +229,18 @@ def test_the_last_event_of_an_ordered_correlation_names_more_entities_and_the_re
     [reason] = counted.reasons
     assert (reason.field, reason.value, reason.expected) == ("value_count", "2", "gte 2")
     assert reason.values == {"of": [("base-a", "a")], "group": {"source.ip": "203.0.113.1"}, "seconds": 600, "fields": ["user.name"]}
+
+
+def test_events_of_several_feeds_meet_in_one_group_under_the_names_of_each() -> None:
+    base = {"title": "av", "id": "av", "logsource": {"category": "antivirus"}, "detection": {"s": {"Signature|contains": "EICAR"}, "condition": "s"}}
+    spec = {"type": "value_count", "rules": ["av"], "group-by": ["Signature"], "timespan": "10m", "condition": {"field": "Filename", "gte": 2}}
+    documents = [base, {"title": "c0", "id": "c0", "correlation": spec}]
+    rules = build([("rules.yml", yaml.safe_dump_all(documents).encode())])
+    at = {"@timestamp": T0, "thapcanh.source": "x"}
+    defender = {"winlog.channel": "Microsoft-Windows-Windows Defender/Operational", "event.code": "1116", "thapcanh.position": 0}
+    events = [
+        {**at, **defender, "winlog.event_data.Threat Name": "EICAR-1", "winlog.event_data.Path": "C:/a"},
+        {**at, "thapcanh.position": 1, "event.dataset": "system.syslog", "event.category": ["malware"], "rule.name": "EICAR-1", "file.path": "/b"},
+    ]  # fmt: skip
+    book, _, _ = scan(rules, [events])
+    assert [(a.rule.id, a.count) for a in alerts(book)] == [("c0", 2)]

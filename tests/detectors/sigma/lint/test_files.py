@@ -62,3 +62,17 @@ def test_a_file_that_cannot_be_read_is_an_error_of_that_file() -> None:
         ("gone_rule.yml", "unreadable", "cannot be read: Permission denied")
     ]
     assert result.documents == 1
+
+
+@pytest.mark.parametrize("piece", ["[", "{a: ", "- ", "? ", "[[],", "!!map {", "a: |\n", "a:\n ", "[\n"])
+def test_a_file_made_to_exhaust_the_parser_is_refused_at_once(piece: str) -> None:
+    """The parser recurses in C: without a look beforehand such a file ends the whole process."""
+    content = (piece * (1_000_000 // len(piece))).encode()
+    out = load([("bad_file.yml", content), ("good_file.yml", GOOD)])
+    assert [(b.file, b.code) for b in out.broken] == [("bad_file.yml", "yaml-syntax")]
+    assert [rule.file for rule in out.rules] == ["good_file.yml"]
+
+
+def test_a_check_that_finds_too_much_stops() -> None:
+    text = merged("detection:\n  s:\n" + "".join(f"    f{n}|nosuch: b\n" for n in range(500)) + "  condition: s\n")
+    assert len(lint([Source("example_rule.yml", text.encode())]).issues) <= 2 * 100
