@@ -17,8 +17,8 @@ from domain.i18n import t
 
 MAGIC: Final = b"ElfFile\x00"
 BATCH: Final = 20_000
-_HEADER: Final = 4096
-_CHUNK: Final = 65_536
+HEADER: Final = 4096
+CHUNK: Final = 65_536
 _CHUNK_MAGIC: Final = b"ElfChnk\x00"
 LARGEST: Final = 2**62
 """Greater numbers come from damaged or forged records only; positions are signed 64-bit integers."""
@@ -38,7 +38,7 @@ class Damage:
 def records(source: str | IO[bytes], damage: Damage) -> Iterator[tuple[int, bytes]]:
     """(EventRecordID, JSON) of each readable record; what cannot be read is counted in `damage`. Never raises for file content."""
     try:
-        parser = evtx.PyEvtxParser(source)
+        parser = evtx.PyEvtxParser(source, number_of_threads=1)
         stream = parser.records_json()
     except (RuntimeError, OSError, ValueError) as error:
         _note(damage, error)
@@ -66,20 +66,20 @@ def cut(raw: IO[bytes]) -> str:
     """
     size = raw.seek(0, 2)
     raw.seek(0)
-    head = raw.read(_HEADER)
+    head = raw.read(HEADER)
     count = int.from_bytes(head[42:44], "little")
     present = 0
-    for start in range(_HEADER, max(size, _HEADER), _CHUNK):
+    for start in range(HEADER, max(size, HEADER), CHUNK):
         raw.seek(start)
         begun = raw.read(len(_CHUNK_MAGIC)) == _CHUNK_MAGIC
-        complete = size - start >= _CHUNK
+        complete = size - start >= CHUNK
         present += begun and complete
         if begun and not complete:
             count = max(count, present + 1)
     raw.seek(0)
     if not size:
         return t("collect.evtx_empty")
-    return t("collect.evtx_cut", present=present, count=count) if present < count or len(head) < _HEADER else ""
+    return t("collect.evtx_cut", present=present, count=count) if present < count or len(head) < HEADER else ""
 
 
 def _note(damage: Damage, error: Exception) -> None:

@@ -18,15 +18,18 @@ Lines = tuple[int, pa.Array]
 
 
 class Cutter:
-    """Lines of one binary stream. `tell(line, bytes)` hears of each line beyond the limit."""
+    """Lines of one binary stream, or of its next `limit` bytes. `tell(line, bytes)` hears of each line beyond the limit.
 
-    def __init__(self, raw: IO[bytes], tell: Callable[[int, int], None], begun: bytes = b"", limit: int = -1) -> None:
+    `begun`: what was read already (part of the limit is not); `first`: number of the first line.
+    """
+
+    def __init__(self, raw: IO[bytes], tell: Callable[[int, int], None], begun: bytes = b"", limit: int = -1, first: int = 0) -> None:
         self._raw, self._tell, self._left = raw, tell, limit
         self._buffer = bytearray(BLOCK + MAX_LINE)
         self._buffer[: len(begun)] = begun
         self._held = len(begun)
-        self.lines = 0
-        """Lines cut so far."""
+        self.lines = first
+        """Number of the next line."""
 
     def __iter__(self) -> Iterator[Lines]:
         while got := self._fill(self._held):

@@ -30,6 +30,7 @@ from collectors.lines import BLOCK, MAX_LINE, Cutter
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
 
+_BOM: Final = 4
 _HEAD: Final = 1 << 20
 """Bytes in which a byte order mark is looked for, and of which text of other encodings is read at a time."""
 MAX_MEMBER: Final = 8 << 30
@@ -106,6 +107,77 @@ def batches(path: Path, label: str, arrival: int, tell: Callable[[Problem], None
             yield from _open(raw, label, _Context(arrival, tell, parser))
     except _BROKEN as error:
         tell(Problem(label, _reason(error)))
+
+
+LINES, EVTX = "lines", "evtx"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a file that can be read by itself."""
+
+    start: int
+    end: int
+    """Bytes."""
+    first: int = 0
+    """Number of its first line."""
+
+
+def kind(path: Path) -> str:
+    """LINES or EVTX for files that can be cut into spans; "" for others, and for what cannot be read."""
+    try:
+        with path.open("rb") as raw:
+            head = raw.read(512)
+            if head.startswith(evtx.MAGIC):
+                return EVTX
+            odd = head.startswith((_ZIP, *_OPENERS)) or magic.foreign(head)[0] or documents.kind(head) or _bom(head)[0] != "utf-8"
+            return "" if odd or not head or _is_tar(raw, head) else LINES
+    except OSError:
+        return ""
+
+
+def spans(path: Path, how: str) -> Iterator[Span]:
+    """The parts of a file of that kind, in order; they end where a line or a chunk ends."""
+    size = path.stat().st_size
+    if how == EVTX:
+        step = BLOCK // 2 // evtx.CHUNK * evtx.CHUNK
+        starts = range(evtx.HEADER, max(size, evtx.HEADER + 1), step)
+        yield from (Span(start, min(start + step, size)) for start in starts)
+        return
+    start = line = 0
+    buffer = bytearray(BLOCK)
+    with path.open("rb") as raw:
+        while got := raw.readinto(buffer):
+            tail = b"" if buffer[got - 1] == ord("\n") else raw.readline()
+            yield Span(start, start + got + len(tail), line)
+            line += buffer.count(b"\n", 0, got) + tail.count(b"\n")
+            start += got + len(tail)
+
+
+def part(path: Path, span: Span, label: str, arrival: int, tell: Callable[[Problem], None], parser: str = "auto") -> Iterator[RawBatch]:
+    """The records of one span, as `batches` gives them."""
+    context = _Context(arrival, tell, parser)
+    try:
+        with path.open("rb") as raw:
+            if raw.read(len(evtx.MAGIC)) == evtx.MAGIC:
+                yield from _chunks(raw, span, label, context)
+                return
+            raw.seek(span.start)
+            head = raw.read(min(_BOM, span.end - span.start)) if not span.start else b""
+            begun = _bom(head)[1]
+            left = span.end - span.start - len(head)
+            yield from _lines(Cutter(raw, _long(label, context), begun, left, span.first), label, context)
+    except _BROKEN as error:
+        tell(Problem(label, _reason(error)))
+
+
+def _chunks(raw: IO[bytes], span: Span, label: str, context: _Context) -> Iterator[RawBatch]:
+    """Chunks of an event log; what the whole file lacks is told with the first."""
+    lacking = evtx.cut(raw) if span.start == evtx.HEADER else ""
+    raw.seek(0)
+    header = raw.read(evtx.HEADER)
+    raw.seek(span.start)
+    yield from _evtx(io.BytesIO(header + raw.read(span.end - span.start)), label, context, lacking)
 
 
 @dataclass(frozen=True)
@@ -245,9 +317,9 @@ def _tar(raw: IO[bytes], label: str, context: _Context, mode: Literal["r:*", "r|
                 yield from _unpacked(inner, f"{label}!{member.name}", context)
 
 
-def _evtx(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
+def _evtx(raw: IO[bytes], label: str, context: _Context, lacking: str | None = None) -> Iterator[RawBatch]:
     damage = evtx.Damage()
-    lacking = evtx.cut(raw)
+    lacking = evtx.cut(raw) if lacking is None else lacking
     yield from _batched(evtx.records(raw, damage), label, context)
     damaged = f"{damage.records} damaged records or chunks: {damage.first}" if damage.records else ""
     if lacking or damaged:

@@ -25,11 +25,11 @@ from detectors.sigma.second import Second
 from domain.errors import UsageError
 from domain.event import Rows
 from domain.event import row as event_row
-from domain.raw import RawBatch
 from domain.window import TimeWindow
 from jobs import hunt_logs, hunt_seen, hunt_told
 from jobs.hunt_batch import HuntBatch
 from jobs.hunt_found import FileEpisode, FileHit
+from jobs.hunt_tasks import Input, Lot, Task, tasks
 
 _ALWAYS: Final = frozenset({"event.kind"})
 _OF_HITS: Final = frozenset({"@timestamp", "host.name"})
@@ -42,7 +42,8 @@ _SMALL: Final = 16 << 20
 class Step:
     """What one batch brought."""
 
-    source: str = ""
+    sources: Counter[str] = field(default_factory=Counter)
+    """File or archive member -> events."""
     events: int = 0
     unparsed: int = 0
     hits: list[FileHit] = field(default_factory=list)
@@ -54,16 +55,13 @@ class Step:
     """Hits outside the period asked for."""
     seconds_parse: float = 0
     seconds_match: float = 0
-
-
-@dataclass(frozen=True)
-class Input:
-    """One file."""
-
-    path: Path
-    label: str
-    size: int
-    """Bytes on disk."""
+    seconds_rules: float = 0
+    """Of it for making plans of rules: once for each log source that turns up."""
+    bytes: int = 0
+    """Of the records."""
+    disk: int = 0
+    """Bytes on disk that are done with it."""
+    problems: list[whole.Problem] = field(default_factory=list)
 
 
 @dataclass
@@ -81,6 +79,7 @@ class Hunt:
     """The same as bytes on disk: what a record takes there is learnt from the files of that kind that are done."""
     seconds_read: float = 0
     seconds_match: float = 0
+    seconds_rules: float = 0
     problems: list[whole.Problem] = field(default_factory=list)
     bases: list[Gathered] = field(default_factory=list)
     """For the second pass."""
@@ -93,7 +92,7 @@ class Hunt:
     outside: int = 0
     """Hits outside `window`."""
     stopped: bool = False
-    """Set from outside: the hunt ends after the batch at hand."""
+    """Set from outside: the hunt ends after the hit at hand."""
     found: list[FileEpisode] = field(default_factory=list)
     """Episodes, where something else than `episodes` finds them."""
 
@@ -108,33 +107,39 @@ class Hunter:
         self._always = _ALWAYS | hunt_seen.FIELDS | self.second.fields
         self.wanted = (rules.fields | self._always) - {"*"}
 
-    def step(self, batch: RawBatch) -> Step:
-        """Parse and match one batch."""
+    def step(self, lot: Lot) -> Step:
+        """Parse and match some records."""
         start = time.perf_counter()
-        groups = parse(batch, self.wanted, self._narrow)
+        groups = parse(lot.batch, self.wanted, self._narrow)
         parsed = time.perf_counter()
-        out = Step(batch.source, seconds_parse=parsed - start)
+        made = self.rules.matcher.seconds_compiling
+        out = Step(seconds_parse=parsed - start, bytes=lot.batch.records.nbytes, disk=lot.disk)
+        counts = np.bincount(lot.owners, minlength=len(lot.labels)).tolist()
+        out.sources.update(dict(zip(lot.labels, counts, strict=True)))
         for group in groups:
-            self._match(batch, group, out)
-        out.seen = hunt_seen.observe(batch, groups)
-        out.hits.sort(key=lambda h: (h.record, self.rules.rules[h.rule].ref.id))
-        out.seconds_match = time.perf_counter() - parsed
+            self._match(lot, group, out)
+        out.seen = hunt_seen.observe(lot, groups)
+        place = {label: number for number, label in enumerate(lot.labels)}
+        out.hits.sort(key=lambda h: (place[h.source], h.record, self.rules.rules[h.rule].ref.id))
+        out.seconds_rules = self.rules.matcher.seconds_compiling - made
+        out.seconds_match = time.perf_counter() - parsed - out.seconds_rules
         return out
 
     def _narrow(self, known: Mapping[str, str]) -> frozenset[str]:
         return self.rules.matcher.needs(known) | self._always
 
-    def _match(self, batch: RawBatch, group: Parsed, out: Step) -> None:
+    def _match(self, lot: Lot, group: Parsed, out: Step) -> None:
         out.events += group.table.num_rows
         if group.parser == "plain" or "error.message" in group.table.column_names:
             kinds = group.table["event.kind"].combine_chunks() if "event.kind" in group.table.column_names else pa.array([])
             out.unparsed += sum(1 for k in kinds.to_pylist() if k == "pipeline_error")
+        batch = lot.batch
         events = HuntBatch(batch, group)
         found = [(int(str(key)), rows) for key, rows in self.rules.matcher.run(events)]
         if not found:
             return
         hit = np.unique(np.concatenate([rows for _, rows in found]))
-        full = events.whole(hit, None if group.parser == "plain" or not _is_json(batch, group) else _OF_HITS)
+        full = events.whole(hit, None if group.parser == "plain" or not _are_json(lot, group, hit) else _OF_HITS)
         inside = None if self.window is None else hunt_seen.inside(full, self.window)
         for number, rows in found:
             places = np.searchsorted(hit, rows)
@@ -142,32 +147,35 @@ class Hunter:
                 out.outside += int(np.count_nonzero(~inside[places]))
                 rows, places = rows[inside[places]], places[inside[places]]
             if self.second.uses(number) and "@timestamp" in full.column_names:
-                out.bases.append(self.second.gather(number, events, *_standing(batch, group, full, rows, places)))
+                out.bases.append(self.second.gather(number, events, *_standing(lot, group, full, rows, places)))
             if not self.rules.rules[number].quiet:
-                out.hits += [self._hit(number, batch, group, full, int(r), int(p)) for r, p in zip(rows, places, strict=True)]
+                out.hits += [self._hit(number, lot, group, full, int(r), int(p)) for r, p in zip(rows, places, strict=True)]
 
-    def _hit(self, number: int, batch: RawBatch, group: Parsed, full: pa.Table, row: int, place: int) -> FileHit:
+    def _hit(self, number: int, lot: Lot, group: Parsed, full: pa.Table, row: int, place: int) -> FileHit:
         record = int(group.rows[row])
         at = full["@timestamp"][place].as_py() if "@timestamp" in full.column_names else None
         host = full["host.name"][place].as_py() if "host.name" in full.column_names else None
-        raw = batch.records[record].as_py()
+        raw = lot.batch.records[record].as_py()
         event = None if raw[:1] == b"{" and group.parser != "plain" else event_row(full, place)
-        return FileHit(number, batch.source, int(batch.positions[record]), at, host or "", raw, event)
+        source = lot.labels[int(lot.owners[record])]
+        return FileHit(number, source, int(lot.batch.positions[record]), at, host or "", raw, event)
 
 
-def _standing(batch: RawBatch, group: Parsed, full: pa.Table, rows: Rows, places: Array) -> tuple[Rows, Where]:
+def _standing(lot: Lot, group: Parsed, full: pa.Table, rows: Rows, places: Array) -> tuple[Rows, Where]:
     """Rows that have a time, and where they stand."""
     stamps = full["@timestamp"].take(pa.array(places)).combine_chunks()
     timed = np.flatnonzero(stamps.is_valid().to_numpy(zero_copy_only=False))
     rows, size = rows[timed], len(timed)
     at = stamps.take(pa.array(timed)).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    none = np.zeros(size, np.int32)
-    return rows, Where(at, [batch.source], none, batch.positions[group.rows[rows]], np.zeros(size, "V16"), none.astype(np.bool_))
+    records = group.rows[rows]
+    return rows, Where(
+        at, list(lot.labels), lot.owners[records], lot.batch.positions[records], np.zeros(size, "V16"), np.zeros(size, np.bool_)
+    )
 
 
-def _is_json(batch: RawBatch, group: Parsed) -> bool:
-    """Whether hits show the raw record as it is."""
-    return bool(batch.records[int(group.rows[0])].as_py()[:1] == b"{")
+def _are_json(lot: Lot, group: Parsed, rows: Rows) -> bool:
+    """Whether hits show these raw records as they are."""
+    return all(lot.batch.records[int(record)].as_py()[:1] == b"{" for record in group.rows[rows])
 
 
 def hunt(
@@ -175,21 +183,32 @@ def hunt(
 ) -> Iterator[FileHit]:  # fmt: skip
     """Hits of all files, in input order, while they are found; totals go to `result`. `tick` is told the bytes done."""
     hunter = Hunter(rules, result.window)
-    batches = _batches([Path(p) for p in paths], result, parser)
-    for step in _steps(hunter, batches, workers or _workers(paths)):
-        result.events += step.events
-        result.unparsed += step.unparsed
-        result.seconds_read += step.seconds_parse
-        result.seconds_match += step.seconds_match
-        result.records.add(step.seen)
-        result.sources[step.source] += step.events
-        result.bases += step.bases
+    work = tasks(_inputs([Path(p) for p in paths], result), parser, result.problems.append)
+    for step in _steps(hunter, work, workers or _workers(paths)):
+        _count(result, step)
         if tick is not None:
             tick(result.bytes_done)
-        result.outside += step.outside
-        yield from step.hits
+        for hit in step.hits:
+            yield hit
+            if result.stopped:
+                return
         if result.stopped:
             return
+
+
+def _count(result: Hunt, step: Step) -> None:
+    result.events += step.events
+    result.unparsed += step.unparsed
+    result.seconds_read += step.seconds_parse
+    result.seconds_match += step.seconds_match
+    result.seconds_rules += step.seconds_rules
+    result.records.add(step.seen)
+    result.sources.update(step.sources)
+    result.bases += step.bases
+    result.bytes_read += step.bytes
+    result.bytes_done += step.disk
+    result.problems += step.problems
+    result.outside += step.outside
 
 
 def episodes(rules: RuleSet, result: Hunt) -> Iterator[FileEpisode]:
@@ -205,25 +224,15 @@ def _episodes(done: Round) -> Iterator[FileEpisode]:
         yield FileEpisode(done.rule.ref, group, one.start, one.last, tuple(done.places(order)))
 
 
-def _batches(paths: Sequence[Path], result: Hunt, parser: str) -> Iterator[RawBatch]:
-    kinds: dict[str, tuple[int, int]] = {}  # suffix -> bytes on disk, bytes of records
+def _inputs(paths: Sequence[Path], result: Hunt) -> Iterator[Input]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"no such file or folder: {path}")
         for file, label in whole.files(path, result.problems.append):
             result.files += 1
-            size, arrival = _stat(file)
-            result.inputs.append(Input(file, label, size))
-            disk, records = kinds.get(file.suffix, (0, 0))
-            start, before, read = time.perf_counter(), result.bytes_done, result.bytes_read
-            for batch in whole.batches(file, label, arrival, result.problems.append, parser):
-                result.seconds_read += time.perf_counter() - start
-                result.bytes_read += batch.records.nbytes
-                result.bytes_done = before + min(size, (result.bytes_read - read) * (disk / records if records else 1))
-                yield batch
-                start = time.perf_counter()
-            result.bytes_done = before + size
-            kinds[file.suffix] = (disk + size, records + result.bytes_read - read)
+            found = Input(file, label, *_stat(file))
+            result.inputs.append(found)
+            yield found
 
 
 def _stat(file: Path) -> tuple[int, int]:
@@ -248,36 +257,57 @@ def _workers(paths: Sequence[str]) -> int:
 _HUNTER: Hunter | None = None
 
 
-def _work(batch: RawBatch) -> Step:
+def _work(item: Task | Lot) -> list[Step]:
     assert _HUNTER is not None  # noqa: S101  set before the fork
-    return _HUNTER.step(batch)
+    return list(_done(_HUNTER, item))
 
 
-def _steps(hunter: Hunter, batches: Iterator[RawBatch], workers: int) -> Iterator[Step]:
-    """Steps in order; with several workers at most two batches each are under way, so memory is bounded."""
+def _done(hunter: Hunter, item: Task | Lot) -> Iterator[Step]:
+    """The steps of a task; the last one says what could not be read, and what is done with it."""
+    if isinstance(item, Lot):
+        yield hunter.step(item)
+        return
+    problems: list[whole.Problem] = []
+    lots = item.lots(problems.append)
+    while True:
+        start = time.perf_counter()
+        found = next(lots, None)
+        read = time.perf_counter() - start
+        if found is None:
+            break
+        step = hunter.step(found)
+        step.seconds_parse += read
+        yield step
+    yield Step(disk=item.disk, problems=problems)
+
+
+def _steps(hunter: Hunter, work: Iterator[Task | Lot], workers: int) -> Iterator[Step]:
+    """Steps in order; with several workers at most two tasks each are under way, so memory is bounded."""
     if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
-        yield from map(hunter.step, batches)
+        for item in work:
+            yield from _done(hunter, item)
         return
     global _HUNTER  # noqa: PLW0603  inherited by the forked workers
     _HUNTER = hunter
     pa.set_cpu_count(1)
-    pending: deque[Future[Step]] = deque()
+    pending: deque[Future[list[Step]]] = deque()
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
-            for batch in batches:
-                pending.append(pool.submit(_work, batch))
+            for item in work:
+                pending.append(pool.submit(_work, item))
                 if len(pending) > 2 * workers:
-                    yield pending.popleft().result()
+                    yield from pending.popleft().result()
             while pending:
-                yield pending.popleft().result()
+                yield from pending.popleft().result()
         finally:
             for future in pending:
                 future.cancel()
 
 
 def stats(rules: RuleSet, result: Hunt, total: float, load: float) -> dict[str, Any]:
-    """The `--stats` document."""
+    """The `--stats` document. Rules are loaded when their plans are made: at the first event of a log source."""
+    load += result.seconds_rules
     return {
         "events": result.events,
         "unparsed": result.unparsed,

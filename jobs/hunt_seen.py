@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collectors.detect import PLAIN, Parsed
-from domain.raw import RawBatch
 from domain.window import TimeWindow
 from jobs.hunt_batch import HuntBatch
 from jobs.hunt_logs import EDGES, KINDS, MARKS, Mark, Marked, Run, Seen
+from jobs.hunt_tasks import Lot
 
 FIELDS: Final = frozenset({"winlog.record_id", "winlog.computer_name", "winlog.channel", "event.code"})
 """What must be read of every event for it."""
@@ -25,7 +25,7 @@ _USERS: Final = ("winlog.event_data.SubjectUserName", "user.name", "winlog.user.
 _OF_MARKS: Final = frozenset({"@timestamp", "winlog.event_data.Channel", *_USERS})
 
 
-def observe(batch: RawBatch, groups: Sequence[Parsed]) -> Seen:
+def observe(lot: Lot, groups: Sequence[Parsed]) -> Seen:
     """Look at one batch after parsing; a few of its records are parsed once more, for their times."""
     out = Seen()
     for group in groups:
@@ -34,7 +34,7 @@ def observe(batch: RawBatch, groups: Sequence[Parsed]) -> Seen:
         runs, marks = _windows(group) if group.parser == "windows" else ({}, {})
         edges = {row for run in runs.values() for row in run.rows}
         rows = np.array(sorted({0, group.table.num_rows - 1, *edges, *marks}), np.int32)
-        known = HuntBatch(batch, group).whole(rows, _OF_MARKS if marks else frozenset({"@timestamp"}))
+        known = HuntBatch(lot.batch, group).whole(rows, _OF_MARKS if marks else frozenset({"@timestamp"}))
         stamps = dict(zip(rows.tolist(), _micros(known), strict=True))
         out.span.add(*stamps.values())
         for key, numbers in runs.items():
@@ -42,7 +42,8 @@ def observe(batch: RawBatch, groups: Sequence[Parsed]) -> Seen:
         if marks:
             details = dict(zip(rows.tolist(), known.to_pylist(), strict=True))
             for row, what in sorted(marks.items()):
-                where = (batch.source, int(batch.positions[group.rows[row]]))
+                record = group.rows[row]
+                where = (lot.labels[int(lot.owners[record])], int(lot.batch.positions[record]))
                 out.marks.append(_mark(where, what, stamps[row], details[row]))
     return out
 

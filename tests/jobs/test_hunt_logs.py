@@ -17,6 +17,7 @@ from collectors.detect import parse
 from domain.raw import Checkpoint, RawBatch
 from jobs import hunt_logs, hunt_seen, hunt_told
 from jobs.hunt_logs import LogReport, Records
+from jobs.hunt_tasks import lot
 from tests.jobs.hunting import security
 
 START = datetime(2026, 11, 24, 1, tzinfo=UTC)
@@ -34,7 +35,7 @@ def told(*batches: Sequence[dict[str, object]]) -> Records:
         lines = pa.array([json.dumps(e).encode() for e in events], pa.large_binary())
         places = np.arange(len(events), dtype=np.int64)
         batch = RawBatch(f"f{number}.json", "", lines, places, places, Checkpoint("", "", 0))
-        records.add(hunt_seen.observe(batch, parse(batch, hunt_seen.FIELDS)))
+        records.add(hunt_seen.observe(lot([batch]), parse(batch, hunt_seen.FIELDS)))
     return records
 
 
