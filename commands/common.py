@@ -191,7 +191,7 @@ def bar(text: str, total: float, *, size: bool = False) -> Iterator[Callable[[fl
 
     columns = [*Progress.get_default_columns(), *([DownloadColumn(binary_units=True), TransferSpeedColumn()] if size else [])]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(text, total=total)
+        task = progress.add_task(text, total=total or None)
         yield lambda done: progress.update(task, completed=min(done, total))
 
 

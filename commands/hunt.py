@@ -46,8 +46,9 @@ def hunt(
     )  # fmt: skip
     hunt_run.check(asked)
     tell = common.emit if common.OPTIONS.json and not out else None
-    with common.bar(t("hunt.working"), size_of(asked.paths), size=True) as tick:
-        outcome = hunt_run.run(common.runtime(), asked, tick, tell)
+    runtime = common.runtime()
+    with common.bar(t("hunt.working"), size_of(asked.paths), size=bool(paths)) as tick:
+        outcome = hunt_run.run(runtime, asked, tick, tell)
     hunt_view.show(asked, outcome, form, limit)
     if outcome.stopped:
         raise typer.Exit(130)

@@ -34,6 +34,8 @@ BEHIND: Final = 1_000_000
 """Events not yet scanned, from which scanning is too slow or stands still."""
 BUFFER: Final = 8 << 20
 """Bytes that a UDP socket should be able to hold: bursts are lost beyond it."""
+NEARLY: Final = 0.9
+"""Share of what a correlation may remember from which it is noted."""
 SKEW: Final = timedelta(minutes=5)
 
 
@@ -42,7 +44,7 @@ class Finding:
     """One thing looked at."""
 
     check: str
-    """config, store, disk, clock, sources, spool, dead, rules, scan, jobs."""
+    """config, store, disk, clock, sources, spool, dead, rules, scan, memory, jobs."""
     level: Level
     text: str
     """Key in the catalogue `doctor`."""
@@ -222,6 +224,20 @@ def _scan(patient: Patient) -> Iterator[Finding]:
         yield Finding("scan", "ok", "scan_ok", {"n": cursor, "rest": head - cursor})
 
 
+def _memory(patient: Patient) -> Iterator[Finding]:
+    """How much correlations remember; the one that is nearest to its limit."""
+    from detectors.sigma import memory
+
+    sizes = memory.sizes(patient.runtime.store.coordination.state("sigma"))
+    if sizes:
+        key, hits, groups = sizes[0]
+        values = {"all": sum(n for _, n, _ in sizes), "rules": len(sizes), "id": key, "n": hits, "groups": groups, "most": memory.MOST}
+        if hits >= memory.MOST * NEARLY:
+            yield Finding("memory", "note", "memory_full", values, "soc rules scorecard")
+        else:
+            yield Finding("memory", "ok", "memory", values)
+
+
 def _jobs(patient: Patient) -> Iterator[Finding]:
     for name, cron in schedule.planned(patient.runtime.config).items():
         runs = patient.runs(name)
@@ -261,6 +277,7 @@ CHECKS: Final[dict[str, Callable[[Patient], Iterator[Finding]]]] = {
     "dead": _dead,
     "rules": _rules,
     "scan": _scan,
+    "memory": _memory,
     "jobs": _jobs,
 }
 """In the order in which one would mend things; without a store nothing after it can be said."""

@@ -23,7 +23,7 @@ KINDS: Final[Mapping[tuple[str, str], str]] = {
 """(channel, event code) -> what it says."""
 SERIOUS: Final = ("cleared", "dropped", "policy")
 """Kinds that a responder must see; the others happen on ordinary days too."""
-EDGES: Final = 32
+EDGES: Final = 16
 """Gaps per log and batch whose times are looked up: the widest."""
 _RUNS: Final = 2_048
 """Runs remembered for each log; beyond it the narrowest gaps are only counted."""

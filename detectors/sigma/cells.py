@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import yaml
 
+from detectors.sigma.dialect import Loader
+
 MAX_DEPTH: Final = 40
 MAX_NODES: Final = 200_000
 _DEEP: Final = 2000
 """Nesting that the parser, which recurses in C, bears on any thread."""
 _LONG: Final = 100_000
 """Characters from which a file is worth a look beforehand."""
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -55,7 +56,18 @@ class Cell:
 
     def key(self, key: object) -> Cell | None:
         """The key itself, for its place."""
-        return next((name for name, _ in self.pairs if name.value == key), None)
+        return next((name for name, _ in self.pairs if name.value == key or str(name.value) == key), None)
+
+    def find(self, path: Sequence[str]) -> Cell:
+        """The key or value that a path names; the last step may be a value of a list. What is missing stands where it should have stood."""
+        cell = found = self
+        for step in path:
+            inner = next((value for key, value in cell if str(key.value) == step), None)
+            if inner is None:
+                return next((item for item in cell.items if str(item.value) == step), None) or found
+            found = inner if step == path[-1] and not isinstance(inner.value, (dict, list)) else cell.key(step) or inner
+            cell = inner
+        return found
 
     def at(self, offset: int) -> Cell:
         """The place of a character of a text value: past quotes, escapes and line breaks of the file."""
@@ -124,7 +136,7 @@ def guard(text: str) -> None:
     if deepest <= _DEEP and len(text) <= _LONG:
         return
     depth = nodes = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=Loader):
         nodes += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH or nodes > MAX_NODES:
@@ -134,7 +146,7 @@ def guard(text: str) -> None:
 def compose(text: str) -> list[Cell]:
     """The documents of a file that hold anything. yaml.YAMLError; ValueError for aliases or nesting without end."""
     guard(text)
-    loader = _LOADER(text)
+    loader = Loader(text)
     maker = _Maker(text)
     out = []
     try:
@@ -167,14 +179,16 @@ class _Maker:
             items = [self.cell(child, depth + 1) for child in node.value]
             return Cell([item.value for item in items], mark.line + 1, mark.column + 1, items=items)
         pairs = list(self._pairs(node, depth))
-        return Cell({_hashable(k.value): v.value for k, v in pairs}, mark.line + 1, mark.column + 1, pairs=pairs)
+        return Cell({k.value: v.value for k, v in pairs}, mark.line + 1, mark.column + 1, pairs=pairs)
 
     def _pairs(self, node: Any, depth: int) -> Iterator[tuple[Cell, Cell]]:
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is text, not a list or a mapping", key.start_mark)
             if key.tag != _MERGE:
                 yield self.cell(key, depth + 1), self.cell(value, depth + 1)
                 continue
-            own = {k.value for k, _ in node.value if isinstance(k, yaml.ScalarNode)}
+            own = {k.value for k, _ in node.value}
             for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 if isinstance(merged, yaml.MappingNode):
                     inner = self.cell(merged, depth + 1)
@@ -192,11 +206,3 @@ class _Maker:
     def _offset(self, mark: Any) -> int:
         """Place of a mark in the text; marks of what is missing may stand behind its end."""
         return self._starts[mark.line] + int(mark.column) if mark.line < len(self._starts) else len(self._text)
-
-
-def _hashable(key: Any) -> Any:
-    try:
-        hash(key)
-    except TypeError:
-        return str(key)
-    return key

@@ -142,6 +142,9 @@ class _Reader:
         if not isinstance(spec, dict):
             raise WrongError([Fault(("correlation",), "correlation: a mapping is expected")])
         self.spec = spec
+        for key in ("detection", "logsource", "filter"):
+            if key in self.data:
+                self.faults.append(Fault((key,), f"{key} says nothing in a correlation"))
         for key in spec:
             if key not in _KEYS:
                 self._fault(f"correlation: unknown key {key}; {_allowed(str(key), _KEYS)}", str(key))

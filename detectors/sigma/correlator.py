@@ -56,6 +56,11 @@ class Correlator:
         """Hits of one rule in one chunk; `at` in microseconds."""
         return self.second.gather(number, batch, rows, place_of(batch, rows, at))
 
+    def more(self, so_far: Outcome, found: Sequence[Gathered], now: datetime) -> Outcome:
+        """What was found so far, and these hits."""
+        out = self.scan(found, so_far.state, now)
+        return Outcome([*so_far.findings, *out.findings], out.state, [*so_far.notes, *(n for n in out.notes if n not in so_far.notes)])
+
     def scan(self, found: Sequence[Gathered], state: Mapping[str, Any], now: datetime) -> Outcome:
         """Episodes that hold something new, and the state after that."""
         clock = micros(now)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from detectors.base import Scanned
 from detectors.joined import joined
 from detectors.sigma import explain, twins
-from detectors.sigma.correlator import Correlator
+from detectors.sigma.correlator import Correlator, Outcome
 from detectors.sigma.gathered import Gathered
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
@@ -31,6 +31,8 @@ RELATED: Final = (
 )  # fmt: skip
 NO_ALERT: Final = "informational"
 """The specification: such rules enrich events, "no case or alerting should be triggered". Hunts and correlations still see them."""
+ENOUGH: Final = 1_000_000
+"""Hits for correlations that are looked at together: bounds memory when a retro-hunt reads everything. Episodes do not depend on it."""
 _EXPLAINED: Final = 500
 """Findings of one scan that get reasons: enough for people, bounded for machines."""
 _MICRO: Final = 1_000_000
@@ -66,7 +68,10 @@ class SigmaDetector:
         """Findings on the new events; `state` carries the hits that correlations still need."""
         groups: dict[tuple[int, tuple[Entity, ...], bool], _Group] = {}
         gathered: list[Gathered] = []
+        found = Outcome(state=dict(state))
         for chunk in joined(chunks):
+            if sum(len(one.at) for one in gathered) > ENOUGH:
+                found, gathered = self._correlator.more(found, gathered, now), []
             for key, rows in self.rules.matcher.run(chunk):
                 number = int(str(key))
                 if self._doubled[number]:
@@ -78,7 +83,7 @@ class SigmaDetector:
                 if self._alerts[number]:
                     self._group(number, chunk, rows, groups)
         findings = [f for (number, about, _), group in groups.items() for f in self._findings(number, about, group)]
-        found = self._correlator.scan(gathered, state, now)
+        found = self._correlator.more(found, gathered, now)
         return Scanned(findings + found.findings, found.state, found.notes)
 
     def _group(self, number: int, chunk: Chunk, rows: Rows, groups: dict[tuple[int, tuple[Entity, ...], bool], _Group]) -> None:

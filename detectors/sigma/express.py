@@ -25,7 +25,7 @@ from sigma.types import (
     SpecialChars,
 )
 
-from detectors.sigma.regex import checked, re2
+from detectors.sigma.regex import checked, re2, short
 from domain.query import FALSE, Expr, Not, Op, Or, Test, Value, all_of, any_of, glob_escape
 from match.ops import like_regex, text_of
 
@@ -183,7 +183,8 @@ def _like(parts: list[str | SpecialChars], *, anchored: bool) -> str:
     pattern = pattern if anchored else f"*{pattern}*"
     if len(pattern) > _LONG_LIKE:
         try:
+            short(pattern)
             checked(like_regex((pattern,), cased=True))
-        except ValueError:
-            raise Unsupported(f"a pattern of {len(pattern)} characters with wildcards is too large") from None
+        except ValueError as error:
+            raise Unsupported(f"text with wildcards: {error}") from None
     return pattern

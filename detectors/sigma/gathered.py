@@ -107,12 +107,14 @@ def _at(values: Sequence[str], code: int) -> str:
 
 
 def texts(column: Column) -> tuple[Codes, list[str]]:
-    """A column as numbers and texts; a JSON null is missing. Whole numbers are written without a fraction."""
-    values = column.values
-    if not pa.types.is_string(values.type):
-        plain = values.cast(pa.string())
-        values = pc.replace_substring_regex(plain, r"\.0+$", "") if pa.types.is_floating(values.type) else plain
+    """A column as numbers and texts, those in use only; a JSON null is missing. Whole numbers are written without a fraction."""
     codes = column.codes
     if column.null >= 0:
         codes = np.where(codes == column.null, np.int32(-1), codes)
-    return codes, values.to_pylist()
+    used, inverse = np.unique(codes, return_inverse=True)
+    lacking = int(len(used) > 0 and used[0] < 0)
+    values = column.values.take(pa.array(used[lacking:]))
+    if not pa.types.is_string(values.type):
+        plain = values.cast(pa.string())
+        values = pc.replace_substring_regex(plain, r"\.0+$", "") if pa.types.is_floating(values.type) else plain
+    return (inverse.ravel() - lacking).astype(np.int32), values.to_pylist()

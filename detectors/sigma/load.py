@@ -13,6 +13,7 @@ from sigma.rule import SigmaRule
 
 from detectors.sigma import condition, expand, mend
 from detectors.sigma.cells import MAX_DEPTH, MAX_NODES, UNFOLDS, Cell, guard
+from detectors.sigma.dialect import Loader
 from detectors.sigma.express import Unfilled, Unsupported
 from detectors.sigma.model import Broken, LogSource, Other
 from detectors.sigma.refs import reference
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 mend.install()
 MAX_FILE: Final = 1 << 20
 """Bytes; a larger rule file is refused."""
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEYS: Final = frozenset((
     "title", "id", "name", "taxonomy", "related", "status", "description", "license", "references", "author", "date", "modified",
     "logsource", "detection", "fields", "falsepositives", "level", "tags", "scope", "simulation", "regression_tests_path",
@@ -85,7 +85,7 @@ def _load_file(label: str, content: bytes, placeholders: Mapping[str, Sequence[s
             _document((label, text, number), document, placeholders, out)
 
 
-class _Loader(_LOADER):  # type: ignore[misc, valid-type]
+class _Loader(Loader):
     """Notices keys that stand twice, of which YAML keeps the last."""
 
     doubtful = False
@@ -220,13 +220,14 @@ def _notes(document: Document) -> tuple[Broken, ...]:
 
 
 def _refusal(label: str, data: Mapping[str, Any]) -> str:
-    """Why a correlation or filter is not taken; empty when it is. What a correlation says is read when all rules are known."""
-    from detectors.sigma import filters
+    """Why a correlation or filter is not taken; empty when it is. Which rules it names is looked at when all are known."""
+    from detectors.sigma import correlation, filters
     from detectors.sigma.lint import Document, faults
 
     try:
         document = Document.of(label, data)
-        reference(data)
+        if document.kind == "correlation":
+            correlation.read(data)
     except (ValueError, TypeError, RecursionError) as error:
         return str(error)
     read = filters.read(Other("filter", data, label)) if document.kind == "filter" else None

@@ -180,6 +180,12 @@ def events(one: Mapping[str, Any]) -> set[str]:
     return {body[n : n + 16].hex() for n in range(0, len(body), 16)}
 
 
+def adopted(state: Mapping[str, Any], past: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of the Sigma detector with the correlations that have looked at all of the past."""
+    newest = max(int(state.get("newest", 0)), int(past["newest"]))
+    return {"newest": newest, "correlations": {**state.get("correlations", {}), **past["correlations"]}}
+
+
 def sizes(state: Mapping[str, Any]) -> Sequence[tuple[str, int, int]]:
     """(correlation, hits, groups) of what the state of the Sigma detector holds, the largest first."""
     found = [(key, int(one["hits"]), len(one["groups"])) for key, one in state.get("correlations", {}).items()]

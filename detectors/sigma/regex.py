@@ -17,10 +17,13 @@ _LINES: Final = re.compile(r"\(\?[a-zA-Z]*m")
 _OUTSIDE: Final = {"\\s": r"[\s\x0b]", "\\S": r"[^\s\x0b]", "\\h": r"[ \t]", "\\Z": r"(?:\n?\z)"}
 _INSIDE: Final = {"\\s": r"\s\x0b", "\\h": r" \t"}
 _END: Final = r"(?:\n?\z)"
+LONGEST: Final = 16_384
+"""Characters of a pattern. The time of a search grows with them, and nobody writes as many."""
 
 
 def re2(pattern: str, flags: str) -> str:
     """A pattern as RE2 takes it, with the flags (of i, m, s) in front. ValueError when RE2 does not take it."""
+    short(pattern)
     lines = "m" in flags or _LINES.search(pattern) is not None
     out = [f"(?{flags})"] if flags else []
     in_class = False
@@ -38,8 +41,14 @@ def re2(pattern: str, flags: str) -> str:
     return found
 
 
+def short(pattern: str) -> None:
+    """ValueError when a pattern is longer than makes sense."""
+    if len(pattern) > LONGEST:
+        raise ValueError(f"a pattern of {len(pattern)} characters; the limit is {LONGEST}")
+
+
 def checked(pattern: str) -> None:
-    """ValueError when RE2 does not take the pattern or finds it too large."""
+    """ValueError when RE2 does not take the pattern, or finds it too large."""
     try:
         pc.match_substring_regex(pa.array([""], pa.string()), pattern)
     except pa.ArrowInvalid as error:

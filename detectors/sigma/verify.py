@@ -10,13 +10,12 @@ from typing import Any
 import yaml
 
 from detectors.sigma.correlation_cases import fired
+from detectors.sigma.dialect import Loader
 from detectors.sigma.load import Loaded, Parsed, load_file, parse
 from domain.errors import UsageError
 from domain.query import TRUE
 from match import Entry, Matcher
 from match.jsonbatch import JsonBatch, raw
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
@@ -129,5 +128,5 @@ def _correlation(case: Mapping[str, Any]) -> tuple[Any, str]:
 
 def _documents(rules: Any) -> list[Any]:
     if isinstance(rules, str):
-        return list(yaml.load_all(rules, Loader=_LOADER))
+        return list(yaml.load_all(rules, Loader=Loader))
     return [d for r in rules for d in (_documents(r) if isinstance(r, str) else [r]) if d is not None]

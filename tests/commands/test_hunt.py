@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from collectors import whole
 from domain.alert import RuleRef
 from jobs import hunt_run
 from jobs.runtime import Runtime
@@ -179,8 +178,8 @@ def test_a_page_without_hits_does_not_say_that_all_is_well(soc_here: Soc, case: 
 
 
 def test_ctrl_c_gives_what_there_is(soc_here: Soc, case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole, "BLOCK", 2_000)
-    hunting.write(case / "logs" / "a.json", [process(n, "whoami", n) for n in range(60)])
+    for part in range(6):
+        hunting.write(case / "logs" / f"{part}.json", [process(n, "whoami", n) for n in range(part * 10, part * 10 + 10)])
     whole_line = hunt_run.hit_line
 
     def interrupted(ref: RuleRef, hit: Any) -> dict[str, Any]:
@@ -193,7 +192,7 @@ def test_ctrl_c_gives_what_there_is(soc_here: Soc, case: Path, monkeypatch: pyte
     done = soc_here("hunt", "logs", "--rules", "rules", "--json", "--html", "p.html", "--stats", "s.json")
     assert done.returncode == 130
     assert "the result is a part only" in done.stderr
-    assert 0 < len(done.stdout.splitlines()) < 60
+    assert len(done.stdout.splitlines()) == 10
     assert json.loads((case / "s.json").read_text(encoding="utf-8"))["partial"] is True
     assert "the result is a part only" in (case / "p.html").read_text(encoding="utf-8")
     assert signal.getsignal(signal.SIGINT) is before
@@ -253,3 +252,48 @@ def test_the_store_gives_the_same(soc_here: Soc, case: Path) -> None:
     assert since.returncode == 0, since.stderr
     assert [h["rule"]["id"] for h in lines(case / "t.jsonl")] == [WHOAMI]
     assert NET not in (case / "s.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (range(1, 30), "Record numbers follow each other"),
+        (range(1, 90, 3), "1 of 1 logs lack many record numbers"),
+        ([n for n in range(1, 90) if n != 40], "1 records missing (numbers 40 to 40): host PC-01, log Security"),
+    ],
+    ids=["whole", "filtered", "gap"],
+)
+def test_the_page_tells_the_state_of_the_logs(soc_here: Soc, case: Path, numbers: list[int], said: str) -> None:
+    hunting.write(case / "one" / "a.json", [security(n, 4624, n) for n in numbers])
+    assert soc_here("hunt", "one", "--rules", "rules", "--html", "p.html").returncode == 0
+    text = (case / "p.html").read_text(encoding="utf-8")
+    assert [line for line in ("Record numbers follow", "lack many record numbers", "records missing (numbers") if line in text] == [
+        next(line for line in ("Record numbers follow", "lack many record numbers", "records missing (numbers") if line in said)
+    ]
+    assert said in text
+
+
+def test_a_whole_case_in_vietnamese_says_nothing_in_keys(soc_here: Soc, case: Path) -> None:
+    done = soc_here(
+        "hunt",
+        "logs",
+        "--rules",
+        "rules",
+        "--html",
+        "p.html",
+        "--out",
+        "t.csv",
+        "--lang",
+        "vi",
+        "--since",
+        "2026-11-01",
+        "--min-level",
+        "low",
+    )
+    text = done.stdout + done.stderr + (case / "p.html").read_text(encoding="utf-8") + (case / "t.csv").read_text(encoding="utf-8")
+    assert (
+        re.findall(
+            r"\b(?:hunt|alerts|attack)\.[a-z_]+", text.replace("attack.t1033", "").replace("attack.discovery", "").replace("hunt.html", "")
+        )
+        == []
+    )

@@ -165,3 +165,11 @@ def test_everything_it_can_say_has_words() -> None:
     needed = said | {f"check_{name}" for name in CHECKS} | {f"level_{level}" for level in ("ok", "note", "wrong")}
     for language in ("vi", "en"):
         assert needed - i18n.catalogue(language, "doctor").keys() == set()
+
+
+def test_what_correlations_remember_is_told_and_noted_near_the_limit(runtime: Runtime) -> None:
+    assert _found(runtime, "memory") == []
+    for hits, expected in ((5, ("ok", "memory", "")), (190_000, ("note", "memory_full", "soc rules scorecard"))):
+        state = {"newest": 0, "correlations": {"c": {"hits": hits, "groups": [[False, ["x"]]]}, "d": {"hits": 1, "groups": [[False, []]]}}}
+        runtime.store.coordination.commit_scan("sigma", 0, 0, [], NOW, state)
+        assert _found(runtime, "memory") == [expected]

@@ -136,3 +136,23 @@ def test_alerts_that_a_late_line_joins_are_merged_and_show_it(site: Path, soc_he
     refused = soc_here("--data", data, "alerts", "reopen", gone, "--reason", "x")
     assert refused.returncode == 2
     assert f"alert {gone} was merged: its events belong to {alert['id']}" in refused.stderr
+
+
+def test_a_new_correlation_sees_the_window_across_the_place_where_scans_began_to_run_it(site: Path, soc_here: Soc) -> None:
+    rules = site / "content" / "rules" / "logins.yml"
+    data = str(site / "data")
+    rules.write_text(RULES.split("---\ntitle: Many logins")[0])
+    feed(site, soc_here, data, [[("web", line(n, "/login", "203.0.113.9", "a"))] for n in range(2)])
+    rules.write_text(RULES)
+    with (site / "web.log").open("a") as file:
+        file.write(line(2, "/login", "203.0.113.9", "a"))
+    soc_here("--data", data, "collect", "once")
+    report = json.loads(soc_here("--data", data, "scan", "--json").stdout)
+    assert (len(report["opened"]), report["remembered"] > 0) == (1, True)
+    with (site / "web.log").open("a") as file:
+        file.write(line(3, "/login", "203.0.113.9", "b") + line(4, "/upload", "203.0.113.9", "c"))
+    soc_here("--data", data, "collect", "once")
+    soc_here("--data", data, "scan")
+    assert [(title, count) for title, count, *_ in told(soc_here, data)] == [
+        ("Many logins", 4), ("Many pages", 5), ("Upload after many logins", 3),
+    ]  # fmt: skip
