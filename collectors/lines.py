@@ -25,7 +25,7 @@ class Cutter:
 
     def __init__(self, raw: IO[bytes], tell: Callable[[int, int], None], begun: bytes = b"", limit: int = -1, first: int = 0) -> None:
         self._raw, self._tell, self._left = raw, tell, limit
-        self._buffer = bytearray(BLOCK + MAX_LINE)
+        self._buffer = bytearray(BLOCK + MAX_LINE if limit < 0 else min(BLOCK + MAX_LINE, len(begun) + limit))
         self._buffer[: len(begun)] = begun
         self._held = len(begun)
         self.lines = first
@@ -50,8 +50,8 @@ class Cutter:
 
     def _fill(self, at: int) -> int:
         """Read up to a block behind what is held; 0 at the end."""
-        size = BLOCK if self._left < 0 else min(BLOCK, self._left)
-        got = int(self._raw.readinto(memoryview(self._buffer)[at : at + size])) if size else 0  # type: ignore[attr-defined]
+        size = len(self._buffer) - at if 0 <= self._left <= len(self._buffer) - at else BLOCK
+        got = int(self._raw.readinto(memoryview(self._buffer)[at : at + size])) if self._left else 0  # type: ignore[attr-defined]
         self._left -= got if self._left > 0 else 0
         return got
 

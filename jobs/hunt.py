@@ -183,8 +183,9 @@ def hunt(
 ) -> Iterator[FileHit]:  # fmt: skip
     """Hits of all files, in input order, while they are found; totals go to `result`. `tick` is told the bytes done."""
     hunter = Hunter(rules, result.window)
-    work = tasks(_inputs([Path(p) for p in paths], result), parser, result.problems.append)
-    for step in _steps(hunter, work, workers or _workers(paths)):
+    workers = workers or _workers(paths)
+    work = tasks(_inputs([Path(p) for p in paths], result), parser, result.problems.append, shared=workers > 1)
+    for step in _steps(hunter, work, workers):
         _count(result, step)
         if tick is not None:
             tick(result.bytes_done)

@@ -17,7 +17,7 @@ from domain.raw import RawBatch
 Tell = Callable[[whole.Problem], None]
 _LITTLE: Final = 4 << 20
 """Bytes of a file that is read together with others."""
-_TOGETHER: Final = 8 << 20
+_TOGETHER: Final = 32 << 20
 """Bytes of files that make one task."""
 _FULL: Final = 32 << 20
 """Bytes of records in a lot."""
@@ -63,12 +63,14 @@ class Task:
     def lots(self, tell: Tell) -> Iterator[Lot]:
         """All records, those of small files together."""
         waiting: list[RawBatch] = []
+        size = 0
         for file in self.files:
             for batch in self._batches(file, tell):
                 waiting.append(batch)
-                if sum(b.records.nbytes for b in waiting) >= _FULL:
+                size += batch.records.nbytes
+                if size >= _FULL:
                     yield lot(waiting)
-                    waiting = []
+                    waiting, size = [], 0
         if waiting:
             yield lot(waiting)
 
@@ -81,7 +83,8 @@ class Task:
 def lot(batches: Sequence[RawBatch]) -> Lot:
     """Batches as one; they were read in the same way."""
     labels = tuple(dict.fromkeys(batch.source for batch in batches))
-    owners = np.repeat(np.array([labels.index(b.source) for b in batches], np.int32), [len(b.records) for b in batches])
+    place = {label: number for number, label in enumerate(labels)}
+    owners = np.repeat(np.array([place[b.source] for b in batches], np.int32), [len(b.records) for b in batches])
     if len(batches) == 1:
         return Lot(batches[0], labels, owners)
     together = replace(
@@ -91,19 +94,21 @@ def lot(batches: Sequence[RawBatch]) -> Lot:
     return Lot(together, labels, owners)
 
 
-def tasks(files: Iterator[Input], parser: str, tell: Tell) -> Iterator[Task | Lot]:
-    """Everything to do, in order. What is packed and large is read here: only its matching can be shared out."""
+def tasks(files: Iterator[Input], parser: str, tell: Tell, *, shared: bool) -> Iterator[Task | Lot]:
+    """Everything to do, in order. What is packed and large is read here: only its matching can be `shared` out."""
     little: list[Input] = []
+    size = 0
     for file in files:
         if file.size < _LITTLE:
             little.append(file)
-            if sum(f.size for f in little) < _TOGETHER:
+            size += file.size
+            if size < _TOGETHER:
                 continue
         if little:
             yield Task(tuple(little), None, parser)
-            little = []
+            little, size = [], 0
         if file.size >= _LITTLE:
-            yield from _large(file, parser, tell)
+            yield from _large(file, parser, tell) if shared else (Task((file,), None, parser),)
     if little:
         yield Task(tuple(little), None, parser)
 

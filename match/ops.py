@@ -24,7 +24,7 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 _MAPPED_BITS: Final = 96
 _MAPPED_HALF: Final = 0xFFFF
 _V4: Final = 4
-_FEW: Final = 200
+_FEW: Final = 16
 """Texts up to which a compiled expression that was kept is quicker."""
 _ORDER: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge,
