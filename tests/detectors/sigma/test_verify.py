@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from detectors.sigma.verify import verify
 from domain.errors import UsageError
+from tests.conftest import Soc
 
 RULE: dict[str, Any] = {
     "title": "Case", "logsource": {"category": "test"},
@@ -66,3 +69,37 @@ def test_events_of_any_form(event: Any) -> None:
 
 def test_answers_are_compared_with_their_type() -> None:
     assert verify([{"id": 1, "rule": RULE, "event": {}, "expected": 0}], None).failed == 1
+
+
+def test_events_of_any_depth() -> None:
+    deep: Any = {"Image": "needle"}
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    rule = {**RULE, "detection": {"k": ["needle"], "condition": "k"}}
+    assert verify([{"id": 1, "rule": rule, "event": deep, "expected": True}], None).passed == 1
+    lists: Any = "x"
+    for _ in range(5000):
+        lists = [lists]
+    rule = {**RULE, "detection": {"k": {"f": "X"}, "condition": "k"}}
+    assert verify([{"id": 1, "rule": rule, "event": {"f": lists}, "expected": True}], None).passed == 1
+
+
+def test_numbers_of_any_length_and_odd_text_reach_the_rules(soc_here: Soc, tmp_path: Path) -> None:
+    head = '{"id": 1, "expected": true, "rule": {"title": "x", "logsource": {"product": "p"}, "detection": {"s": %s, "condition": "s"}}, "event": %s}'
+    (tmp_path / "cases.jsonl").write_text(
+        "\n".join(
+            head % pair
+            for pair in (
+                ('{"f": 123456789012345678901234567890}', '{"f": 123456789012345678901234567890}'),
+                ('{"f|gt": 123456789012345678901234567890}', '{"f": 123456789012345678901234567891}'),
+                ('{"f|endswith": "b"}', '{"f": "a\\ud800b"}'),
+                ('{"f": "nan"}', '{"f": NaN}'),
+            )
+        )
+    )
+    done = soc_here("rules", "verify", "cases.jsonl", "--json")
+    assert json.loads(done.stdout) == {"passed": 4, "failed": 0, "errors": 0, "failures": []}
+    (tmp_path / "bad.jsonl").write_text("{}\n{\n")
+    done = soc_here("rules", "verify", "bad.jsonl")
+    assert done.returncode == 2
+    assert "bad.jsonl:2" in done.stderr
