@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from commands import common, rules_lint, rules_packs, rules_tune
 from domain.errors import UsageError
 from domain.i18n import t
-from domain.text import one_line
+from domain.text import one_line, paired
 
 app = typer.Typer(no_args_is_help=True)
 _RULES = Annotated[list[str] | None, typer.Option("--rules", help="rule file or folder (default: shipped, imported and content rules)")]
@@ -127,15 +128,13 @@ def verify(
 
 
 def _cases(path: Path) -> Iterator[dict[str, Any]]:
-    import orjson
-
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     try:
-                        yield orjson.loads(line)
-                    except orjson.JSONDecodeError as error:
+                        yield json.loads(paired(line.decode("utf-8", "replace")))
+                    except (ValueError, RecursionError) as error:
                         raise UsageError(f"not JSON: {error}", where=f"{path}:{number}") from None
     except OSError as error:
         raise UsageError(error.strerror or str(error), where=str(path)) from None

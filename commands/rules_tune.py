@@ -1,164 +1,173 @@
-"""`soc rules filter|coverage|scorecard`: tune what the rules say, and see how well they do."""
+"""`soc rules coverage|scorecard|filter`: how well the rules do."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from commands import rules_filter
 from commands.common import OPTIONS, emit, runtime, say, show
+from domain import periods, spoken
+from domain.clock import iso_local, show_local
 from domain.errors import UsageError
 from domain.i18n import t
-from domain.text import clean, one_line
+from domain.text import one_line
+from domain.window import TimeWindow, moment
 
 if TYPE_CHECKING:
-    from jobs.filter_impact import Impact
-    from jobs.filter_propose import Candidate, Proposal
-    from jobs.rule_filters import Standing
+    from jobs.rule_coverage import Covered, Row
+    from jobs.rule_scorecard import Card
+    from jobs.runtime import Runtime
 
 app = typer.Typer()
-filters = typer.Typer(no_args_is_help=True, help=t("tuning.help_filter"))
-app.add_typer(filters, name="filter")
+app.add_typer(rules_filter.app, name="filter")
 
-Days = Annotated[int, typer.Option("--days", help=t("tuning.opt_days"), min=0)]
 Form = Annotated[str, typer.Option("--format", help="table | json | csv")]
 Limit = Annotated[int, typer.Option("--limit", help=t("tuning.opt_limit"), min=0)]
-_COLUMNS: Final = ("state", "id", "title", "rules", "owner", "reason", "expires", "left", "events", "alerts", "judged")
+Since = Annotated[str, typer.Option(help=t("tuning.opt_since"))]
+Until = Annotated[str, typer.Option(help=t("tuning.opt_until"))]
+Period = Annotated[str, typer.Option(help=t("tuning.opt_period"))]
 
 
-@filters.command("list", help=t("tuning.help_filter_list"))
-def list_(days: Days = 30, form: Form = "table", limit: Limit = 50) -> None:
-    """Every filter: who, why, until when, and what it hides."""
-    from jobs import rule_filters as job
-
-    found = job.standings(runtime(), days)
-    found = found[:limit] if limit else found
-    if OPTIONS.json or form == "json":
-        emit([_standing_json(one) for one in found])
-        return
-    show([t(f"tuning.col_{name}") for name in _COLUMNS], map(_row, found), form)
-    for one in found:
-        for refusal in one.refusals:
-            say(t("tuning.refused", title=one.filter.title, alert=refusal.alert, rule=refusal.title, n=refusal.events, of=refusal.of))
-    say(t("tuning.filters", n=len(found), days=days) if found else t("tuning.no_filters"))
+def _window(run: Runtime, since: str, until: str, period: str, default: str) -> tuple[TimeWindow, str]:
+    """The period asked for, and its name."""
+    if period:
+        if since or until:
+            raise UsageError("--period stands alone, without --since and --until")
+        found = periods.parse(period, run.config.period_style)
+        return found.window, found.name
+    now = run.clock.now()
+    window = TimeWindow(moment(since or default, now), moment(until, now) if until else now + timedelta(seconds=1))
+    return window, f"{show_local(window.start)} - {show_local(window.end)}"
 
 
-@filters.command("show", help=t("tuning.help_filter_show"))
-def show_(name: Annotated[str, typer.Argument(help=t("tuning.arg_filter"))], days: Days = 30) -> None:
-    """One filter in full."""
-    from jobs import rule_filters as job
+@app.command("coverage", help=t("tuning.help_coverage"))
+def coverage(
+    layer: Annotated[str, typer.Option("--layer", help=t("tuning.opt_layer"))] = "all",
+    out: Annotated[Path | None, typer.Option("--out", help=t("tuning.opt_layers"))] = None,
+    since: Since = "", until: Until = "", period: Period = "", form: Form = "table",
+) -> None:  # fmt: skip
+    """ATT&CK: covered, visible, fired, blind today; as a table by tactic, and as layers of the Navigator."""
+    from jobs import rule_check, rule_coverage, rule_off, rule_seen
+    from jobs.alerts import every
 
-    one = job.standings(runtime(), days, name)[0]
-    if OPTIONS.json:
-        emit(_standing_json(one))
-        return
-    lines = [f"{t(f'tuning.col_{key}')}: {cell}" for key, cell in zip(_COLUMNS, _row(one), strict=True)]
-    lines += [t("tuning.col_file") + f": {one.filter.file}:{one.filter.line}"]
-    if one.impact:
-        lines += [f"  {n} × {title}" for title, n in one.impact.alerts.items()]
-    for refusal in one.refusals:
-        lines.append(t("tuning.refused", title=one.filter.title, alert=refusal.alert, rule=refusal.title, n=refusal.events, of=refusal.of))
-    sys.stdout.write("\n".join(one_line(line) for line in lines) + "\n\n")
-    sys.stdout.write(clean(Path(one.filter.file).read_text(encoding="utf-8", errors="replace")) + "\n")
-
-
-@filters.command("check", help=t("tuning.help_filter_check"))
-def check(files: Annotated[list[str] | None, typer.Argument(help=t("tuning.arg_files"))] = None) -> None:
-    """Would a filter hide a confirmed true positive? Exit 1 when one would, 4 when one is wrong."""
-    from jobs import rule_filters as job
-
-    found = job.check(runtime(), files or [])
-    if OPTIONS.json:
-        tried = [{"id": one.filter.id, "title": one.filter.title, "refused": [vars(r) for r in one.refusals]} for one in found.checked]
-        faults = {"broken": list(found.broken), "remarks": list(found.remarks)}
-        emit({"good": found.good, "confirmed": found.confirmed, **faults, "filters": tried})
-    else:
-        for line in (*found.broken, *found.remarks):
-            say(line)
-        for one in found.checked:
-            for refusal in one.refusals:
-                say(t("tuning.refused", title=one.filter.title, alert=refusal.alert, rule=refusal.title, n=refusal.events, of=refusal.of))
-    refused = sum(bool(one.refusals) for one in found.checked)
-    say(t("tuning.checked", n=len(found.checked), confirmed=found.confirmed, refused=refused, broken=len(found.broken)))
-    raise typer.Exit(4 if found.broken else 1 if refused else 0)
-
-
-@filters.command("propose", help=t("tuning.help_filter_propose"))
-def propose(
-    alert: Annotated[str, typer.Argument(help=t("tuning.arg_alert"))],
-    pick: Annotated[int, typer.Option("--pick", help=t("tuning.opt_pick"), min=1)] = 1,
-    out: Annotated[Path | None, typer.Option("--out", help=t("tuning.opt_out"))] = None,
-    save: Annotated[bool, typer.Option("--save", help=t("tuning.opt_save"))] = False,
-    days: Annotated[int, typer.Option("--days", help=t("tuning.opt_tried"), min=1)] = 30,
-) -> None:
-    """Filters from a false positive, narrow to wide, each tried on what is confirmed and on the last days."""
-    from jobs import filter_propose as job
-
+    if layer not in (*rule_coverage.LAYERS, "all"):
+        raise UsageError(f"--layer {one_line(layer, 20)}: {' | '.join((*rule_coverage.LAYERS, 'all'))}")
     run = runtime()
-    found = job.propose(run, alert, days)
-    if pick > len(found.candidates):
-        raise UsageError(f"--pick {pick}: there are {len(found.candidates)} candidates")
-    if OPTIONS.json:
-        emit(_proposal_json(found))
+    window, name = _window(run, since, until, period, "30d")
+    rules = rule_off.scanning(run)
+    states = rule_check.check(rules, rule_seen.store(run.store.events), rule_seen.elsewhere(run))
+    alerts = [a for a in every(run.store.records).values() if a.first < window.end and a.last >= window.start]
+    found = rule_coverage.cover(states, alerts)
+    kinds = rule_coverage.LAYERS if layer == "all" else (layer,)
+    layers = {kind: rule_coverage.layer(found, kind, name) for kind in kinds}
+    files = rule_coverage.write(out, layers) if out else []
+    rows = rule_coverage.by_tactic(found)
+    if OPTIONS.json or form == "json":
+        emit(_coverage_json(found, rows, layers, name))
     else:
-        sys.stdout.write("\n---\n".join(_candidate(n, one, found) for n, one in enumerate(found.candidates, 1)))
-        for fields, refusal in found.rejected:
-            say(t("tuning.rejected", fields=", ".join(fields), alert=refusal.alert, rule=refusal.title))
-    chosen = found.candidates[pick - 1]
-    if out is not None:
-        say(t("tuning.written", file=job.write(out, chosen.text), pick=pick))
-    if save:
-        say(t("tuning.written", file=job.save(run, found.alert, chosen.text), pick=pick))
-    elif out is None:
-        say(t("tuning.save_hint", alert=found.alert.id[:8], pick=pick))
+        shown = [(spoken.tactic(r.tactic) if r.tactic else t("tuning.no_tactic"), *_counts(r), ", ".join(r.lost)) for r in rows]
+        show([t(f"tuning.col_{key}") for key in ("tactic", "covered", "visible", "fired", "dark", "lost")], shown, form)
+    totals = {kind: sum(1 for one in found.techniques if one.score(kind)) for kind in rule_coverage.LAYERS}
+    say(t("tuning.covered", "", **totals))
+    if found.moved:
+        say(t("tuning.moved", list=", ".join(f"{old} → {new}" for old, new in found.moved.items())))
+    if found.odd:
+        say(t("tuning.odd", list=", ".join(f"{name} ({n})" for name, n in found.odd.items())))
+    for file in files:
+        say(t("tuning.layer_written", file=file))
 
 
-def _candidate(number: int, one: Candidate, found: Proposal) -> str:
-    """`# 1: ...` and the document."""
-    return f"# {number}: {one_line(_would(one.impact, found.days))}\n{clean(one.text)}"
+def _counts(row: Row) -> tuple[int, int, int, int]:
+    return row.covered, row.visible, row.fired, row.blind
 
 
-def _would(impact: Impact, days: int) -> str:
-    false = impact.verdicts.get("false_positive", 0) + impact.verdicts.get("benign", 0)
-    return t("tuning.would", days=days, events=impact.events, alerts=impact.count, false=false, true=len(impact.confirmed))
-
-
-def _proposal_json(found: Proposal) -> dict[str, Any]:
-    made = [{"yaml": one.text, "fields": list(one.fields), "would_hide": impact_json(one.impact)} for one in found.candidates]
-    rejected = [{"fields": list(fields), "would_hide": vars(refusal)} for fields, refusal in found.rejected]
-    return {"alert": found.alert.id, "days": found.days, "candidates": made, "rejected": rejected}
-
-
-def _row(one: Standing) -> list[object]:
-    said, impact = one.filter, one.impact
-    rules = ", ".join(said.rules) or t("tuning.any", source=said.source)
-    left = "" if one.days is None else one.days
-    counts = ("", "", "") if impact is None else (impact.events, impact.count, _judged(impact))
-    return [t(f"tuning.state_{one.state}"), said.id[:8], said.title, rules, said.owner, said.reason, said.expires, left, *counts]
-
-
-def _judged(impact: Impact) -> str:
-    """`2 báo động giả, 1 chưa kết luận`."""
-    return ", ".join(t(f"tuning.judged_{verdict or 'none'}", n=n) for verdict, n in sorted(impact.verdicts.items()))
-
-
-def impact_json(impact: Impact | None) -> dict[str, Any] | None:
-    """What a filter hides."""
-    if impact is None:
-        return None
-    verdicts = {verdict or "none": n for verdict, n in impact.verdicts.items()}
+def _coverage_json(found: Covered, rows: Sequence[Row], layers: Mapping[str, Any], period: str) -> dict[str, Any]:
+    techniques = [
+        {"id": one.id, "tactics": list(one.tactics), "live": one.live, "partial": one.partial, "blind": one.blind, "alerts": one.fired}
+        for one in found.techniques
+    ]
+    tactics = [
+        {"tactic": r.tactic, "covered": r.covered, "visible": r.visible, "fired": r.fired, "blind": r.blind, "lost": list(r.lost)}
+        for r in rows
+    ]
     return {
-        "events": impact.events, "alerts": impact.count, "titles": dict(impact.alerts), "verdicts": verdicts,
-        "confirmed": list(impact.confirmed),
+        "period": period, "techniques": techniques, "tactics": tactics, "retired": dict(found.moved), "odd": dict(found.odd),
+        "layers": layers,
     }  # fmt: skip
 
 
-def _standing_json(one: Standing) -> dict[str, Any]:
-    said = one.filter
+@app.command("scorecard", help=t("tuning.help_scorecard"))
+def scorecard(
+    since: Since = "", until: Until = "", period: Period = "",
+    cost: Annotated[bool, typer.Option("--cost", help=t("tuning.opt_cost"))] = False,
+    advice: Annotated[str, typer.Option("--advice", help="retire | tune | blind | keep | off")] = "",
+    form: Form = "table", limit: Limit = 50,
+) -> None:  # fmt: skip
+    """How each rule did: hits, verdicts, precision, cost, what to do with it and why."""
+    from domain import tuning
+    from jobs import rule_filters
+    from jobs import rule_scorecard as job
+
+    if advice and advice not in tuning.ADVICE:
+        raise UsageError(f"--advice {one_line(advice, 20)}: {' | '.join(tuning.ADVICE)}")
+    run = runtime()
+    window, name = _window(run, since, until, period, "90d")
+    rules = rule_filters.load(run)
+    every = job.cards(run, rules, window)
+    found = [card for card in every if card.advice == advice] if advice else every
+    shown = found[:limit] if limit else found
+    if cost:
+        shown = job.measured(run, rules, shown)
+    if OPTIONS.json or form == "json":
+        emit([_card_json(card) for card in shown])
+    else:
+        _cards(shown, form, cost=cost)
+    counts = job.counted(every)
+    say(t("tuning.scored", "", period=name, shown=len(shown), total=len(every), **{key: counts.get(key, 0) for key in tuning.ADVICE}))
+
+
+_CARD: Final = ("advice", "rule", "hits", "alert_count", "verdicts", "precision", "last", "blind_days", "why", "next")
+_WIDE: Final = ("rule", "why")
+"""Columns of the table that stay on one line."""
+
+
+def _cards(shown: Sequence[Card], form: str, *, cost: bool) -> None:
+    keys = (*_CARD[:-2], *(("cost",) if cost else ()), *_CARD[-2:])
+    cut = [keys.index(key) for key in _WIDE] if form == "table" else []
+    show([t(f"tuning.col_{key}") for key in keys], ([_cell(card, key) for key in keys] for card in shown), form, cut=cut)
+
+
+def _cell(card: Card, key: str) -> object:
+    record = card.record
     return {
-        "id": said.id, "title": said.title, "file": said.file, "line": said.line, "rules": list(said.rules) or "any",
-        "logsource": str(said.source), "owner": said.owner, "reason": said.reason, "expires": said.expires or None, "days_left": one.days,
-        "lacking": list(said.lacking), "state": one.state, "refused": [vars(r) for r in one.refusals], "hidden": impact_json(one.impact),
+        "advice": t(f"tuning.advice_{card.advice}"), "rule": card.spoken, "hits": record.hits, "alert_count": record.alerts,
+        "verdicts": f"{record.true}/{record.false}/{record.benign}/{record.open}" if record.alerts else "",
+        "precision": "" if record.precision is None else f"{record.precision:.0%} ({record.true}/{record.true + record.false})",
+        "last": show_local(card.last)[:10] if card.last else "", "blind_days": card.blind_days or "", "why": _because(card),
+        "next": card.next, "cost": "" if record.seconds is None else f"{record.seconds:.3f}",
+    }[key]  # fmt: skip
+
+
+def _because(card: Card) -> str:
+    record = card.record
+    precision = "" if record.precision is None else f"{record.precision:.0%}"
+    seconds = "" if record.seconds is None else f"{record.seconds:.1f}"
+    numbers = {"true": record.true, "false": record.false, "benign": record.benign, "open": record.open, "judged": record.judged}
+    key = "unfed" if card.why == "blind" and not card.blind_days else card.why
+    return t(f"tuning.why_{key}", "", **numbers, alerts=record.alerts, precision=precision, seconds=seconds, days=card.blind_days)
+
+
+def _card_json(card: Card) -> dict[str, Any]:
+    record = card.record
+    return {
+        "id": card.id, "title": card.title, "level": card.level, "status": card.status, "advice": card.advice, "why": card.why,
+        "reason": _because(card), "next": card.next, "hits": record.hits, "alerts": record.alerts,
+        "verdicts": {"true_positive": record.true, "false_positive": record.false, "benign": record.benign, "duplicate": record.duplicate},
+        "open": record.open, "precision": record.precision, "last": iso_local(card.last) if card.last else None,
+        "seconds_per_million_events": record.seconds, "blind_days": card.blind_days,
     }  # fmt: skip

@@ -89,6 +89,10 @@ class Config:
     """`[rules] windows`: what feeds rules of generic Windows categories: sysmon, security (4688 is process creation, 5156 a connection)."""
     require_signature: bool = False
     """`[rules]`: packs that no trusted key signed are refused."""
+    rules_on: frozenset[str] = frozenset()
+    """`[rules] on`: ids of rules that run in scans although they proved noisy."""
+    rules_off: frozenset[str] = frozenset()
+    """`[rules] off`: ids of rules that do not run in scans."""
 
     @property
     def root(self) -> Path:
@@ -103,7 +107,7 @@ _SECTIONS: Final[dict[str, frozenset[str]]] = {
     "period": frozenset({"style"}),
     "spool": frozenset({"quota", "dir"}),
     "schedule": frozenset(SCHEDULE),
-    "rules": frozenset({"trusted_keys", "require_signature", "windows"}),
+    "rules": frozenset({"trusted_keys", "require_signature", "windows", "on", "off"}),
 }
 _TOP: Final = frozenset({*_SECTIONS, "source", "lang", "notify"})
 WINDOWS_FEEDS: Final = ("sysmon", "security")
@@ -204,6 +208,8 @@ def _build(path: Path, data: dict[str, Any], problems: Problems) -> Config:
         trusted_keys=tuple(path.parent / str(p) for p in _typed(tables["rules"], "trusted_keys", [], problems)),
         windows_feeds=_feeds(tables["rules"], problems),
         require_signature=_typed(tables["rules"], "require_signature", False, problems),
+        rules_on=frozenset(map(str, _typed(tables["rules"], "on", [], problems))),
+        rules_off=frozenset(map(str, _typed(tables["rules"], "off", [], problems))),
     )
 
 

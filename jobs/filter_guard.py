@@ -115,7 +115,8 @@ def bases(rules: RuleSet) -> dict[str, frozenset[str]]:
     below: dict[str, tuple[str, ...]] = {}
     for other in rules.correlations:
         spec = other.data.get("correlation")
-        named = tuple(str(r) for r in spec.get("rules") or ()) if isinstance(spec, dict) else ()
+        given = spec.get("rules") if isinstance(spec, dict) else None
+        named = (given,) if isinstance(given, str) else tuple(str(r) for r in given or ())
         below |= {str(other.data[key]): named for key in ("id", "name") if other.data.get(key)}
 
     def reach(name: str, seen: frozenset[str]) -> frozenset[str]:

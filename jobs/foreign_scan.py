@@ -23,7 +23,7 @@ from domain.errors import ConflictError, SourceError
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
 from domain.window import duration, micros
-from jobs import deliver, foreign_evidence, rule_filters
+from jobs import deliver, foreign_evidence, rule_off
 from jobs.chunks import Picked
 from jobs.collect import collector, extra
 from jobs.coverage import Coverage
@@ -191,7 +191,7 @@ class _Scan:
         if self._sigma is None:
             from detectors.sigma.detector import SigmaDetector  # matching is heavy
 
-            self._sigma = SigmaDetector(rule_filters.load(self._runtime))
+            self._sigma = SigmaDetector(rule_off.scanning(self._runtime))
         return [self._sigma, LoginBurst(), silence]
 
     def _after(self, step: _Step, scanned: Scanned, now: datetime) -> dict[str, Any]:

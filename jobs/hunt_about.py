@@ -78,7 +78,7 @@ def steps(asked: Asked, outcome: Outcome) -> list[tuple[str, str]]:
         " ".join(shlex.quote(p) for p in asked.paths[:_PATHS]) + (" …" if len(asked.paths) > _PATHS else "") if asked.paths else "--store"
     )
     rules = "".join(f" --rules {shlex.quote(r)}" for r in asked.rules)
-    out = []
+    out = _why(outcome, rules)
     if outcome.tally.total and not asked.outs:
         out.append((t("hunt.next_out"), f"soc hunt {paths}{rules} --out hits.jsonl --out timeline.csv"))
     if outcome.tally.total and not asked.html:
@@ -89,6 +89,17 @@ def steps(asked: Asked, outcome: Outcome) -> list[tuple[str, str]]:
     if outcome.only_ours and not asked.rules:
         out.append((t("hunt.next_import"), "soc rules import sigma_all_rules.zip"))
     return out
+
+
+def _why(outcome: Outcome, rules: str) -> list[tuple[str, str]]:
+    """How to see why the worst rule matched."""
+    found = next(((one.ref, hit) for one in outcome.tally.ranked() for hit in one.samples), None)
+    if found is None:
+        return []
+    ref, hit = found
+    path = next((f.path for f in outcome.result.inputs if f.label == hit.source), None)
+    place = f"{path}#{hit.record}" if path else str((hit.event or {}).get("event.id") or "")
+    return [(t("hunt.next_why"), f"soc rules explain {ref.id} {shlex.quote(place)}{rules}")] if place else []
 
 
 def levels(outcome: Outcome) -> str:

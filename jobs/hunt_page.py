@@ -107,6 +107,7 @@ def _logs(result: Hunt) -> dict[str, Any]:
     told = [log for log in logs if log.verdict == "gaps" or (log.restarts and log.verdict == "whole")]
     exported = sum(log.verdict == "filtered" for log in logs)
     notes = [t("hunt.logs_filtered", n=exported, all=len(logs))] if exported else []
+    notes += [t("hunt.logs_shed", n=result.records.shed)] if result.records.shed else []
     more = max(len(told) - _LOGS, 0) + max(len(marks) - _LOGS, 0)
     notes += [t("hunt.page_more", n=more)] if more else []
     return {

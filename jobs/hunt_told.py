@@ -57,7 +57,8 @@ def lines(records: Records, most: int = 12) -> list[str]:
     left = out[most:]
     out = out[:most] + ([t("hunt.logs_more", n=len(left))] if left else [])
     exported = sum(log.verdict == "filtered" for log in logs)
-    return [*out, *([t("hunt.logs_filtered", n=exported, all=len(logs))] if exported else [])]
+    out += [t("hunt.logs_filtered", n=exported, all=len(logs))] if exported else []
+    return [*out, *([t("hunt.logs_shed", n=records.shed)] if records.shed else [])]
 
 
 def _marked(mark: Mark, found: Marked) -> Told:

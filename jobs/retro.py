@@ -25,12 +25,12 @@ KNOWN: Final = "sigma.rules"
 def changed(runtime: Runtime) -> bool:
     """Whether the rule files are others than at the last scan, or a retro-hunt waits. Reads the files, compiles nothing."""
     from detectors.sigma.ruleset import fingerprint, read
+    from jobs import rule_off
 
     state = runtime.store.coordination.state(KNOWN)
     files = read(rulesets.roots(runtime))
-    return state.get("fingerprint") != fingerprint(files, rulesets.placeholders(runtime), runtime.config.windows_feeds) or bool(
-        _waiting(runtime)
-    )
+    now = fingerprint(files, rulesets.placeholders(runtime), runtime.config.windows_feeds) + rule_off.suffix(runtime)
+    return state.get("fingerprint") != now or bool(_waiting(runtime))
 
 
 def queue(runtime: Runtime, rules: RuleSet, cursor: int) -> None:
@@ -78,11 +78,23 @@ def work(runtime: Runtime, rules: RuleSet, run: Callable[[Detector, int], None])
 
     count = 0
     for key, job in _waiting(runtime).items():
-        part = subset(rules, set(job["rules"]))
-        run(SigmaDetector(part, retro=True), int(job["upto"]))
+        upto = int(job["upto"])
+        for some, end in _parts(rules, set(job["rules"]), upto, runtime.store.coordination.cursor("sigma")):
+            run(SigmaDetector(subset(rules, some), retro=True), end)
         runtime.store.records.append([NewRecord(STREAM, key, "done", {"rules": len(job["rules"])})], runtime.clock.now())
         count += len(job["rules"])
     return count
+
+
+def _parts(rules: RuleSet, ids: set[str], upto: int, cursor: int) -> Iterator[tuple[set[str], int]]:
+    """Rules, and how far each looks: correlations as far as the scans have come, for a window may lie across the place where they began."""
+    from detectors.sigma.refs import reference
+
+    linked = {reference(one.data, "correlation").id for one in rules.correlations} & ids
+    if ids - linked:
+        yield ids - linked, upto
+    if linked:
+        yield linked, max(upto, cursor)
 
 
 def subset(rules: RuleSet, ids: set[str]) -> RuleSet:

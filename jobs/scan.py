@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ConflictError, StoreError, UsageError
 from domain.window import duration
-from jobs import foreign_scan, publish, retro, rule_filters, rule_packs_state
+from jobs import foreign_scan, publish, retro, rule_filters, rule_off, rule_packs_state
 
 if TYPE_CHECKING:
     from detectors.base import Detector
@@ -39,6 +39,8 @@ class ScanReport:
     broken: int = 0
     retro: int = 0
     """New or changed rules that were run over the past."""
+    remembered: int = 0
+    """Hits that correlations remember after it (at most 200,000 each; detectors.sigma.memory)."""
     failed: list[str] = field(default_factory=list)
     """Read-only sources that could not be read to the end, and why."""
     exit_code: int = 0
@@ -85,7 +87,7 @@ def _follow(runtime: Runtime) -> Detector:
 def _sigma(runtime: Runtime, head: int, report: ScanReport, tick: Callable[[float], None] | None) -> None:
     from detectors.sigma.detector import SigmaDetector  # matching is heavy
 
-    rules = rule_filters.load(runtime)
+    rules = rule_off.scanning(runtime)
     report.notes += rule_filters.notes(rules, rule_filters.today(runtime))
     report.notes += [f"{rule_packs_state.sentence(one)} → {one.next}" for one in rule_packs_state.troubles(runtime)]
     report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)
@@ -156,12 +158,15 @@ def _commit(runtime: Runtime, name: str, span: tuple[int, int], scanned: Any, no
         report.updated += triaged.updated
         report.silenced += triaged.silenced
         report.notes += triaged.notes
+        if name == "sigma":
+            report.remembered = sum(int(one["hits"]) for one in scanned.state["correlations"].values())
         return True
     return False
 
 
 def _over_past(runtime: Runtime, detector: Detector, upto: int, report: ScanReport) -> None:
-    """A retro-hunt: findings of new rules over events before the cursor."""
+    """A retro-hunt: findings of new rules over events before the cursor. Scans go on with what its correlations remember."""
+    from detectors.sigma import memory
     from detectors.triage import AlertIndex, triage
 
     store, now = runtime.store, runtime.clock.now()
@@ -176,8 +181,13 @@ def _over_past(runtime: Runtime, detector: Detector, upto: int, report: ScanRepo
             continue
         report.opened += triaged.opened
         report.updated += triaged.updated
-        report.notes += triaged.notes
+        report.notes += [n for n in (*found.notes, *triaged.notes) if n not in report.notes]
+        break
+    if not found.state["correlations"]:
         return
+    state = memory.adopted(store.coordination.state("sigma"), found.state)
+    cursor = store.coordination.cursor("sigma")
+    store.coordination.commit_scan("sigma", cursor, cursor, [], now, state)  # lost to another scan: late events may then find less
 
 
 def reaches(runtime: Runtime, report: ScanReport, level: str) -> bool:

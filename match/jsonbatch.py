@@ -79,7 +79,7 @@ def raw(expr: Expr) -> Expr:
 def _values(node: Any, path: str) -> list[Any]:
     """What stands at a dotted path: nothing when it is not there. A key that itself holds dots goes before nested maps."""
     if isinstance(node, list):
-        return [value for one in node for value in _values(one, path)]
+        return [value for one in _elements([node]) for value in _values(one, path)]
     if not isinstance(node, dict):
         return []
     if path in node:
@@ -94,24 +94,28 @@ def _values(node: Any, path: str) -> list[Any]:
 
 
 def _elements(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
+    """Lists within lists taken apart, however deep."""
+    todo = list(values)[::-1]
+    while todo:
+        value = todo.pop()
         if isinstance(value, list):
-            yield from _elements(value)
+            todo += value[::-1]
         else:
             yield value
 
 
-def _leaves(node: Any, path: str = "") -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            inner = f"{path}.{key}" if path else key
-            if inner != _ORIGINAL:
-                yield from _leaves(value, inner)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _leaves(value, path)
-    elif node is not None:
-        yield _plain(node)
+def _leaves(event: Any) -> Iterator[str]:
+    """Every value but `event.original`, however deep."""
+    todo: list[tuple[Any, str]] = [(event, "")]
+    while todo:
+        node, path = todo.pop()
+        if isinstance(node, dict):
+            inner = [(value, f"{path}.{key}" if path else str(key)) for key, value in node.items()]
+            todo += [one for one in inner[::-1] if one[1] != _ORIGINAL]
+        elif isinstance(node, list):
+            todo += [(value, path) for value in node[::-1]]
+        elif node is not None:
+            yield _plain(node)
 
 
 def _plain(value: Any) -> str:

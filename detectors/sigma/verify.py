@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from detectors.sigma.correlation_cases import fired
 from detectors.sigma.dialect import Loader
 from detectors.sigma.load import Loaded, Parsed, load_file, parse
+from detectors.sigma.why import reason
 from domain.errors import UsageError
 from domain.query import TRUE
 from match import Entry, Matcher
@@ -44,7 +46,7 @@ def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:
     return out
 
 
-def _judge(out: Outcome, case: Mapping[str, Any], got: tuple[Any, str]) -> None:
+def _judge(out: Outcome, case: Mapping[str, Any], got: tuple[Any, str | Callable[[], str]]) -> None:
     answer, why = got
     expected = case.get("expected")
     if type(answer) is type(expected) and _plain(answer) == _plain(expected):
@@ -52,7 +54,7 @@ def _judge(out: Outcome, case: Mapping[str, Any], got: tuple[Any, str]) -> None:
         return
     out.failed += 1
     out.errors += answer == "error"
-    out.failures.append({"id": case.get("id"), "expected": expected, "got": answer, "why": why})
+    out.failures.append({"id": case.get("id"), "expected": expected, "got": answer, "why": why if isinstance(why, str) else why()})
 
 
 def _plain(answer: Any) -> Any:
@@ -60,20 +62,23 @@ def _plain(answer: Any) -> Any:
     return [sorted(map(str, one)) if isinstance(one, list) else one for one in answer] if isinstance(answer, list) else answer
 
 
-def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path | None) -> list[tuple[Any, str]]:
+def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path | None) -> list[tuple[Any, str | Callable[[], str]]]:
     parsed = _rule(key, rule, root)
     if isinstance(parsed, str):
         return [("error", parsed)] * len(cases)
+    expr = parsed.expr or TRUE
     batch = JsonBatch([case.get("event") or {} for case in cases])
     hits: set[int] = set()
-    for _, rows in Matcher([Entry(0, TRUE, raw(parsed.expr or TRUE))]).run(batch):
+    for _, rows in Matcher([Entry(0, TRUE, raw(expr))]).run(batch):
         hits.update(rows.tolist())
-    return [(number in hits, "the condition holds" if number in hits else "the condition does not hold") for number in range(len(cases))]
+    return [(number in hits, partial(reason, expr, case.get("event") or {})) for number, case in enumerate(cases)]
 
 
 def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:
     """The rule, or what is wrong with it."""
     found = Loaded()
+    if rule is None and key.isdecimal():
+        return "the case has no rule"
     if rule is None:
         if root is None:
             raise UsageError(f"case names rule_path {key}", hint="--rules ROOT: the folder that the paths start from")
@@ -83,6 +88,8 @@ def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:
             return f"{key}: {error.strerror}"
     elif isinstance(rule, str):
         load_file("rule", rule.encode(), {}, found)
+    elif not isinstance(rule, dict):
+        return "a rule is a mapping"
     else:
         parsed = parse("rule", "", rule, {})
         if isinstance(parsed, Parsed):

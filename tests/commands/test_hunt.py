@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -144,6 +145,19 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+def test_the_commands_that_it_names_run(soc_here: Soc, case: Path) -> None:
+    assert soc_here("collect", "once", "--path", "logs", "--data", "data").returncode == 0
+    for place in (["logs"], ["--store", "--data", "data"]):
+        said = soc_here("hunt", *place, "--rules", "rules").stderr
+        named = [shlex.split(line[line.index("soc ") :])[1:] for line in said.splitlines() if line.startswith("  ") and "soc " in line]
+        assert [words[0] for words in named][:3] == ["rules", "hunt", "hunt"], said
+        for words in named[:3]:
+            done = soc_here(*words, "--data", "data")
+            assert done.returncode == 0, (words, done.stderr)
+    assert (case / "hits.jsonl").is_file()
+    assert (case / "hunt.html").is_file()
 
 
 def test_the_page_loads_nothing_and_hostile_logs_are_text_in_it(soc_here: Soc, case: Path) -> None:

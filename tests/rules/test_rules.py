@@ -19,6 +19,7 @@ from detectors.sigma.model import rule_files
 from detectors.sigma.refs import spoken
 from detectors.sigma.ruleset import RuleSet
 from domain import i18n
+from domain.attack import attack
 from jobs.rules import test_cases as run_cases
 from tests.conftest import Soc
 
@@ -27,10 +28,7 @@ RULES = ROOT / "rules"
 FILES = [pytest.param(path, id=path.relative_to(RULES).as_posix()) for path in rule_files([RULES])]
 FOLDERS = ("windows", "linux", "web", "network", "identity", "lgsp")
 LEVELS = ("informational", "low", "medium", "high", "critical")
-TACTICS = {
-    "reconnaissance", "resource-development", "initial-access", "execution", "persistence", "privilege-escalation", "defense-evasion",
-    "credential-access", "discovery", "lateral-movement", "collection", "command-and-control", "exfiltration", "impact",
-}  # fmt: skip
+TACTICS = {name.replace("_", "-") for name in attack().tactics}
 
 
 @cache

@@ -47,13 +47,14 @@ CHECKS: Final[Mapping[str, Check]] = {
     "condition-syntax": Check("error", conditions.condition_syntax, refused=True),
     "missing-selection": Check("error", conditions.missing_selection, refused=True),
     "deprecated-aggregation": Check("error", conditions.deprecated_aggregation, refused=True),
+    "correlation-fault": Check("error", structure.correlation_fault, refused=True),
     "filter-fault": Check("error", structure.filter_fault, refused=True),
     "deprecated-timeframe": Check("error", conditions.deprecated_timeframe, refused=True),
     "not-understood": Check("error"),
     # keys of the author's own
     "custom-key": Check("error", structure.custom_key),
     # filters and correlations
-    "correlation-fault": Check("error", collection=collection.correlation_fault),
+    "correlation-link": Check("error", collection=collection.correlation_link),
     "unknown-rule": Check("error", collection=collection.unknown_rule),
     "filter-elsewhere": Check("warning", collection=collection.filter_elsewhere),
     "filter-unowned": Check("warning", collection=collection.filter_unowned),

@@ -13,7 +13,6 @@ from detectors.sigma.correlation_check import link
 from detectors.sigma.filters import WANTED
 from detectors.sigma.lint.base import Collection, Document, listed, suggestion
 from detectors.sigma.lint.logic import fed, held
-from detectors.sigma.lint.places import place
 from detectors.sigma.model import Other
 from detectors.sigma.refs import reference
 from detectors.sigma.route import Blind
@@ -88,12 +87,11 @@ def _named(document: Document) -> list[Cell]:
     return [cell for cell in cells if isinstance(cell.value, str) and not (document.kind == "filter" and cell.value.lower() == "any")]
 
 
-def correlation_fault(collection: Collection) -> Found:
-    """What is wrong with a correlation, or among the rules that it names; but for rules that are not there."""
-    known = set(_names(collection)) | collection.elsewhere
+def correlation_link(collection: Collection) -> Found:
+    """What is wrong among the rules that a correlation names; rules that are not there are told by `unknown_rule`."""
     for document, path, reason in _faults(collection):
-        if path[-1] in known or path[1:2] not in (("rules",), ("condition",)) or "there is no rule" not in reason:
-            yield document, place(document.cell, path), {"reason": re.sub("^correlation:? ", "", reason)}
+        if "there is no rule" not in reason:
+            yield document, document.cell.find(path), {"reason": re.sub("^correlation:? ", "", reason)}
 
 
 def unknown_rule(collection: Collection) -> Found:
@@ -108,21 +106,12 @@ def unknown_rule(collection: Collection) -> Found:
                 yield document, cell, {"name": cell.value, "hint": hint}
 
 
-def _id(document: Document) -> str:
-    """The id that others name; empty for a document that has none because its text is no Unicode."""
-    try:
-        return reference(document.data).id
-    except ValueError:
-        return ""
-
-
 def _faults(collection: Collection) -> Iterator[tuple[Document, tuple[str, ...], str]]:
-    others = {id(d.cell.value): d for d in collection.documents if isinstance(d.data.get("correlation"), dict) and _id(d)}
-    rules = [(_id(d), str(d.data.get("name") or "")) for d in collection.documents if d.kind == "rule"]
+    others = {id(d.cell.value): d for d in collection.documents if d.kind == "correlation" and not d.refusal}
+    rules = [(reference(d.data).id, str(d.data.get("name") or "")) for d in collection.documents if d.kind == "rule" and not d.refusal]
     linked = link([Other("correlation", d.data, d.file) for d in others.values()], [*rules, *((name, "") for name in collection.elsewhere)])
     for other, fault in linked.faults:
-        if fault.path != ("level",):  # told of every document
-            yield others[id(other.data)], fault.path, fault.reason
+        yield others[id(other.data)], fault.path, fault.reason
 
 
 def filter_elsewhere(collection: Collection) -> Found:

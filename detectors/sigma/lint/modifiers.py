@@ -46,7 +46,7 @@ def modifier_combination(document: Document) -> Iterator[Finding]:
 
 
 def name_not_text(document: Document) -> Iterator[Finding]:
-    """Names of selections and fields are text: `on`, `yes` and 4688 without quotes are not."""
+    """Names of selections and fields are text: `true`, dates and 4688 without quotes are not."""
     for name in [*(name for name, _ in document.selections), *(item.key for item in document.items)]:
         if not isinstance(name.value, str):
             yield name, {"name": name.source or name.value}

@@ -1,25 +1,12 @@
-"""Where a path of keys leads in a document."""
+"""Faults of documents of which only the data is at hand, at their places in the file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from detectors.sigma.cells import Cell
 from detectors.sigma.lint.files import MAX_FILE, read
 from detectors.sigma.model import Broken, Other
-
-
-def place(document: Cell, path: Sequence[str]) -> Cell:
-    """The key or value that a path names; the last step may be a value of a list. What is missing stands where it should have stood."""
-    cell = found = document
-    for step in path:
-        inner = next((value for key, value in cell if str(key.value) == step), None)
-        if inner is None:
-            return next((item for item in cell.items if str(item.value) == step), None) or found
-        found = inner if step == path[-1] and not isinstance(inner.value, (dict, list)) else cell.key(step) or inner
-        cell = inner
-    return found
 
 
 def fault(other: Other, path: Sequence[str], reason: str, code: str = "correlation-fault") -> Broken:
@@ -33,5 +20,5 @@ def fault(other: Other, path: Sequence[str], reason: str, code: str = "correlati
     same = [d for d in documents if isinstance(d.value, dict) and [str(d.value.get(key)) for key in ("id", "title")] == own]
     if not same:
         return Broken(other.file, other.line, reason, 1, code)
-    where = place(same[0], path)
+    where = same[0].find(path)
     return Broken(other.file, where.line, reason, where.column, code)

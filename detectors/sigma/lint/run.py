@@ -30,7 +30,6 @@ def lint(
     sources: Iterable[Source],
     placeholders: Mapping[str, Sequence[str]] | None = None,
     elsewhere: frozenset[str] = frozenset(),
-    checks: Mapping[str, Check] = CHECKS,
 ) -> Result:
     """All problems of all files. `elsewhere`: ids and names of rules that are loaded beside these."""
     out = Result()
@@ -41,28 +40,29 @@ def lint(
         roots[source.label] = source.root
         if b"lint:" in source.content:
             skips[source.label] = list(files.skip_comments(source.content.decode("utf-8", "replace")))
-        out.issues += file_issues(source, checks)
+        out.issues += file_issues(source)
         fresh = _documents(source, placeholders or {})
         for document in fresh:
-            out.issues += _issues(document, checks)
+            out.issues += _issues(document)
         documents += fresh
     out.documents = len(documents)
     collection = Collection(documents, roots, elsewhere)
-    for code, check in checks.items():
-        for document, cell, values in check.collection(collection) if check.collection else ():
-            out.issues.append(_issue(code, check, document.file, (cell, values)))
+    for code, check in CHECKS.items():
+        for document, cell, values in islice(check.collection(collection), 10 * MOST) if check.collection else ():
+            out.issues.append(_issue(code, document.file, (cell, values)))
     _skip(out, skips)
     out.issues.sort(key=lambda i: (i.file, i.line, i.column, SEVERITIES.index(i.severity), i.code))
     return out
 
 
-def file_issues(source: Source, checks: Mapping[str, Check] = CHECKS) -> list[Issue]:
+def file_issues(source: Source) -> list[Issue]:
     """What is wrong with a file before it is a rule."""
     alone = "file-too-large" if len(source.content) > files.MAX_FILE else "not-utf8" if any(files.not_utf8(source)) else ""
-    checks = {alone: CHECKS[alone]} if alone else checks
-    return [
-        _issue(c, check, source.label, found_) for c, check in checks.items() if check.file for found_ in islice(check.file(source), MOST)
-    ]
+    out = []
+    for code, check in CHECKS.items():
+        if check.file and alone in ("", code):
+            out += [_issue(code, source.label, one) for one in islice(check.file(source), MOST)]
+    return out
 
 
 def file_faults(label: str, content: bytes) -> list[Issue]:
@@ -72,25 +72,23 @@ def file_faults(label: str, content: bytes) -> list[Issue]:
 
 def faults(document: Document) -> list[Issue]:
     """What the checks know about a document that the loader does not take."""
-    return found(document, {code: check for code, check in CHECKS.items() if check.refused})
+    return found(document, _REFUSED)
 
 
 def understood(document: Document, issues: Sequence[Issue]) -> Sequence[Issue]:
     """The issues of a document that is refused; never none."""
     code = "filter-fault" if document.kind == "filter" else "not-understood"
     place = document.cell.key(document.kind if document.kind == "filter" else "detection") or document.cell
-    whole = (place, {"reason": document.refusal.removeprefix("filter: ")})
-    return issues or [_issue(code, CHECKS[code], document.file, whole)]
+    return issues or [_issue(code, document.file, (place, {"reason": document.refusal.removeprefix("filter: ")}))]
 
 
 def found(document: Document, checks: Mapping[str, Check]) -> list[Issue]:
     """What some checks say about a document."""
-    return [
-        _issue(c, check, document.file, one)
-        for c, check in checks.items()
-        if check.document
-        for one in islice(check.document(document), MOST)
-    ]
+    out = []
+    for code, check in checks.items():
+        if check.document:
+            out += [_issue(code, document.file, one) for one in islice(check.document(document), MOST)]
+    return out
 
 
 def _documents(source: Source, placeholders: Mapping[str, Sequence[str]]) -> list[Document]:
@@ -101,14 +99,18 @@ def _documents(source: Source, placeholders: Mapping[str, Sequence[str]]) -> lis
     return [examine(source.label, number, cell, placeholders) for number, (data, cell) in enumerate(cells) if data is not None]
 
 
-def _issues(document: Document, checks: Mapping[str, Check]) -> list[Issue]:
+def _issues(document: Document) -> list[Issue]:
     refused = understood(document, faults(document)) if document.refusal else []
-    return [*refused, *found(document, {code: check for code, check in checks.items() if not check.refused})]
+    return [*refused, *found(document, _ALWAYS)]
 
 
-def _issue(code: str, check: Check, file: str, finding: Finding) -> Issue:
+_ALWAYS: Final = {code: check for code, check in CHECKS.items() if not check.refused}
+_REFUSED: Final = {code: check for code, check in CHECKS.items() if check.refused}
+
+
+def _issue(code: str, file: str, finding: Finding) -> Issue:
     cell, values = finding
-    return Issue(code, check.severity, file, cell.line, cell.column, told(values))
+    return Issue(code, CHECKS[code].severity, file, cell.line, cell.column, told(values))
 
 
 def _skip(out: Result, skips: Mapping[str, Sequence[tuple[int, int, list[str], str]]]) -> None:
@@ -128,9 +130,9 @@ def _comments(skips: Mapping[str, Sequence[tuple[int, int, list[str], str]]], is
         for line, column, codes, reason in comments:
             place = Cell("", line, column)
             if not reason:
-                yield _issue("skip-without-reason", CHECKS["skip-without-reason"], file, (place, {}))
+                yield _issue("skip-without-reason", file, (place, {}))
             for code in codes:
                 if code not in CHECKS:
-                    yield _issue("unknown-skip", CHECKS["unknown-skip"], file, (place, {"code": code}))
+                    yield _issue("unknown-skip", file, (place, {"code": code}))
                 elif (file, code) not in told_of:
-                    yield _issue("idle-skip", CHECKS["idle-skip"], file, (place, {"code": code}))
+                    yield _issue("idle-skip", file, (place, {"code": code}))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from detectors.sigma import filters
+from detectors.sigma import correlation, filters
 from detectors.sigma.lint.base import Document, Finding, listed, suggestion
 
 LEVELS: Final = ("informational", "low", "medium", "high", "critical")
@@ -214,3 +214,14 @@ def filter_fault(document: Document) -> Iterator[Finding]:
             inner = document.detection.get(key) if document.detection else None
             if not reason.startswith("title"):
                 yield inner or document.cell.get(key) or document.cell.key("filter") or document.cell, {"reason": reason}
+
+
+def correlation_fault(document: Document) -> Iterator[Finding]:
+    """What a correlation says that cannot be; whether the rules exist that it names is another check."""
+    if document.kind == "correlation" and isinstance(document.data["correlation"], (dict, type(None))):
+        try:
+            correlation.read(document.data)
+        except correlation.WrongError as error:
+            for fault in error.faults:
+                if fault.path != ("level",):  # told of every document
+                    yield document.cell.find(fault.path), {"reason": re.sub("^correlation:? ", "", fault.reason)}

@@ -30,6 +30,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         pytest.param(b"title: 'x\n", (2, 1, "yaml-syntax"), id="open quote"),
         pytest.param(b"a: !!python/object:os.system x\n", (1, 4, "yaml-syntax"), id="a tag of Python"),
         pytest.param(b"title: \x00\n", (1, 1, "yaml-syntax"), id="a zero byte"),
+        pytest.param(b"title: x\n? [a]\n: b\n", (2, 3, "yaml-syntax"), id="a list as key"),
         pytest.param(b"- title: x\n", (1, 1, "not-a-mapping"), id="list"),
         pytest.param(b"some text\n", (1, 1, "not-a-mapping"), id="text"),
         pytest.param(b"title: x\n---\naction: global\n", (3, 1, "action-document"), id="action: global"),

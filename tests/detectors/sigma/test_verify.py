@@ -1,0 +1,105 @@
+"""Cases of `soc rules verify`: what a failure says, and cases that are odd themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detectors.sigma.verify import verify
+from domain.errors import UsageError
+from tests.conftest import Soc
+
+RULE: dict[str, Any] = {
+    "title": "Case", "logsource": {"category": "test"},
+    "detection": {
+        "sel": {"Image|endswith": "\\cmd.exe", "User": ["an", "binh"]}, "filter": {"Parent|contains": "ok"}, "condition": "sel and not filter",
+    },
+}  # fmt: skip
+
+
+def why(event: Any, expected: Any, rule: Any = RULE) -> str:
+    out = verify([{"id": "c", "rule": rule, "event": event, "expected": expected}], None)
+    assert (out.passed, out.failed) == (0, 1)
+    return str(out.failures[0]["why"])
+
+
+@pytest.mark.parametrize(
+    ("event", "expected", "reason"),
+    [
+        pytest.param({"Image": "x\\sh.exe", "User": "an"}, True, "Image endswith \\cmd.exe does not hold (it is x\\sh.exe)", id="first failing term"),
+        pytest.param({"Image": "\\cmd.exe"}, True, "User eq an | binh does not hold (it is missing)", id="missing"),
+        pytest.param({"Image": "\\cmd.exe", "User": None}, True, "User eq an | binh does not hold (it has no value)", id="null"),
+        pytest.param({"Image": "\\cmd.exe", "User": ["x", "y"]}, True, "(it is x | y)", id="list"),
+        pytest.param({"Image": "\\cmd.exe", "User": "AN", "Parent": "is ok"}, True, "Parent contains ok holds (it is is ok)", id="filter"),
+        pytest.param({"Image": "\\cmd.exe", "User": "AN"}, False, "User eq an | binh holds (it is AN)", id="holds though it should not"),
+        pytest.param({"Image": "a\x1b[31mb\nc", "User": "an"}, True, "(it is a", id="hostile text"),
+    ],
+)  # fmt: skip
+def test_a_failure_says_which_term_decides(event: dict[str, Any], expected: bool, reason: str) -> None:
+    found = why(event, expected)
+    assert reason in found
+    assert "\x1b" not in found
+    assert "\n" not in found
+
+
+def test_a_wrong_rule_says_what_is_wrong_with_its_line() -> None:
+    assert why({}, True, "title: x\nlogsource: {category: t}\ndetection:\n  s: {f|nosuch: x}\n  condition: s\n").startswith("line 4:")
+    assert "missing" in why({}, True, {"title": "x"})
+
+
+@pytest.mark.parametrize("rule", [None, "", [], 5, "- 1", "a: [", {}])
+def test_what_is_no_rule_is_an_error_of_that_case(rule: Any) -> None:
+    cases = [{"id": 1, "rule": rule, "event": {}, "expected": "error"}, {"id": 2, "rule": RULE, "event": {}, "expected": False}]
+    assert verify(cases, None).passed == 2
+
+
+def test_a_path_needs_the_folder_it_starts_from() -> None:
+    with pytest.raises(UsageError, match=r"rule_path x\.yml"):
+        verify([{"id": 1, "rule_path": "x.yml", "event": {}, "expected": True}], None)
+
+
+@pytest.mark.parametrize("event", [None, [], "text", 5, [{"Image": "\\cmd.exe", "User": "an"}]])
+def test_events_of_any_form(event: Any) -> None:
+    out = verify([{"id": 1, "rule": RULE, "event": event, "expected": isinstance(event, list) and bool(event)}], None)
+    assert out.failures == []
+
+
+def test_answers_are_compared_with_their_type() -> None:
+    assert verify([{"id": 1, "rule": RULE, "event": {}, "expected": 0}], None).failed == 1
+
+
+def test_events_of_any_depth() -> None:
+    deep: Any = {"Image": "needle"}
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    rule = {**RULE, "detection": {"k": ["needle"], "condition": "k"}}
+    assert verify([{"id": 1, "rule": rule, "event": deep, "expected": True}], None).passed == 1
+    lists: Any = "x"
+    for _ in range(5000):
+        lists = [lists]
+    rule = {**RULE, "detection": {"k": {"f": "X"}, "condition": "k"}}
+    assert verify([{"id": 1, "rule": rule, "event": {"f": lists}, "expected": True}], None).passed == 1
+
+
+def test_numbers_of_any_length_and_odd_text_reach_the_rules(soc_here: Soc, tmp_path: Path) -> None:
+    head = '{"id": 1, "expected": true, "rule": {"title": "x", "logsource": {"product": "p"}, "detection": {"s": %s, "condition": "s"}}, "event": %s}'
+    (tmp_path / "cases.jsonl").write_text(
+        "\n".join(
+            head % pair
+            for pair in (
+                ('{"f": 123456789012345678901234567890}', '{"f": 123456789012345678901234567890}'),
+                ('{"f|gt": 123456789012345678901234567890}', '{"f": 123456789012345678901234567891}'),
+                ('{"f|endswith": "b"}', '{"f": "a\\ud800b"}'),
+                ('{"f": "nan"}', '{"f": NaN}'),
+            )
+        )
+    )
+    done = soc_here("rules", "verify", "cases.jsonl", "--json")
+    assert json.loads(done.stdout) == {"passed": 4, "failed": 0, "errors": 0, "failures": []}
+    (tmp_path / "bad.jsonl").write_text("{}\n{\n")
+    done = soc_here("rules", "verify", "bad.jsonl")
+    assert done.returncode == 2
+    assert "bad.jsonl:2" in done.stderr
