@@ -92,7 +92,7 @@ class Hunt:
     outside: int = 0
     """Hits outside `window`."""
     stopped: bool = False
-    """Set from outside: the hunt ends after the hit at hand."""
+    """Set from outside: the hunt ends after the records at hand."""
     found: list[FileEpisode] = field(default_factory=list)
     """Episodes, where something else than `episodes` finds them."""
 
@@ -189,10 +189,7 @@ def hunt(
         _count(result, step)
         if tick is not None:
             tick(result.bytes_done)
-        for hit in step.hits:
-            yield hit
-            if result.stopped:
-                return
+        yield from step.hits
         if result.stopped:
             return
 

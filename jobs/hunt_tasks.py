@@ -17,7 +17,7 @@ from domain.raw import RawBatch
 Tell = Callable[[whole.Problem], None]
 _LITTLE: Final = 4 << 20
 """Bytes of a file that is read together with others."""
-_TOGETHER: Final = 32 << 20
+TOGETHER: Final = 32 << 20
 """Bytes of files that make one task."""
 _FULL: Final = 32 << 20
 """Bytes of records in a lot."""
@@ -102,7 +102,7 @@ def tasks(files: Iterator[Input], parser: str, tell: Tell, *, shared: bool) -> I
         if file.size < _LITTLE:
             little.append(file)
             size += file.size
-            if size < _TOGETHER:
+            if size < TOGETHER:
                 continue
         if little:
             yield Task(tuple(little), None, parser)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from domain.alert import RuleRef
-from jobs import hunt_run
+from jobs import hunt_run, hunt_tasks
 from jobs.runtime import Runtime
 from tests.conftest import Soc
 from tests.jobs import hunting
@@ -194,6 +194,7 @@ def test_a_page_without_hits_does_not_say_that_all_is_well(soc_here: Soc, case: 
 def test_ctrl_c_gives_what_there_is(soc_here: Soc, case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part in range(6):
         hunting.write(case / "logs" / f"{part}.json", [process(n, "whoami", n) for n in range(part * 10, part * 10 + 10)])
+    monkeypatch.setattr(hunt_tasks, "TOGETHER", 1)
     whole_line = hunt_run.hit_line
 
     def interrupted(ref: RuleRef, hit: Any) -> dict[str, Any]:
