@@ -27,12 +27,11 @@ import pyarrow.compute as pc
 
 from collectors import documents, evtx, magic
 from collectors.lines import BLOCK, MAX_LINE, Cutter
+from collectors.recoded import blocks, bom, utf8
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
 
 _BOM: Final = 4
-_HEAD: Final = 1 << 20
-"""Bytes in which a byte order mark is looked for, and of which text of other encodings is read at a time."""
 MAX_MEMBER: Final = 8 << 30
 """Bytes unpacked from one compressed file or archive member before it is taken for a bomb."""
 MAX_DEPTH: Final = 3
@@ -130,7 +129,7 @@ def kind(path: Path) -> str:
             head = raw.read(512)
             if head.startswith(evtx.MAGIC):
                 return EVTX
-            odd = head.startswith((_ZIP, *_OPENERS)) or magic.foreign(head)[0] or documents.kind(head) or _bom(head)[0] != "utf-8"
+            odd = head.startswith((_ZIP, *_OPENERS)) or magic.foreign(head)[0] or documents.kind(head) or bom(head)[0] != "utf-8"
             return "" if odd or not head or _is_tar(raw, head) else LINES
     except OSError:
         return ""
@@ -164,7 +163,7 @@ def part(path: Path, span: Span, label: str, arrival: int, tell: Callable[[Probl
                 return
             raw.seek(span.start)
             head = raw.read(min(_BOM, span.end - span.start)) if not span.start else b""
-            begun = _bom(head)[1]
+            begun = bom(head)[1]
             left = span.end - span.start - len(head)
             yield from _lines(Cutter(raw, _long(label, context), begun, left, span.first), label, context)
     except _BROKEN as error:
@@ -348,52 +347,13 @@ def _documents(raw: IO[bytes], shape: str, label: str, context: _Context) -> Ite
         context.tell(Problem(label, reason))
 
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    texts = (decoder.decode(block) for block in _blocks(raw))
+    texts = (decoder.decode(block) for block in blocks(raw))
     yield from _batched((documents.json_values if shape == "json" else documents.xml_events)(texts, tell), label, context)
 
 
-def _blocks(raw: IO[bytes]) -> Iterator[bytes]:
-    """The file in UTF-8, without a byte order mark."""
-    raw, block = _utf8(raw)
-    while block:
-        yield block
-        block = raw.read(_HEAD)
-
-
 def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
-    raw, head = _utf8(raw)
+    raw, head = utf8(raw)
     yield from _lines(Cutter(raw, _long(label, context), head), label, context)
-
-
-def _utf8(raw: IO[bytes]) -> tuple[IO[bytes], bytes]:
-    """The file in UTF-8, whatever its byte order mark says, and what was read of it already."""
-    encoding, head = _bom(raw.read(_HEAD))
-    if encoding == "utf-8":
-        return raw, head
-    recoded = io.BufferedReader(_Recoded(raw, head, encoding))
-    return recoded, recoded.read(_HEAD)
-
-
-class _Recoded(io.RawIOBase):
-    """Text of another encoding as UTF-8."""
-
-    def __init__(self, inner: IO[bytes], begun: bytes, encoding: str) -> None:
-        self._inner = inner
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._ready = self._decoder.decode(begun).encode("utf-8", "replace")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._ready:
-            block = self._inner.read(_HEAD)
-            self._ready = self._decoder.decode(block, final=not block).encode("utf-8", "replace")
-            if not block:
-                break
-        part, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
-        buffer[: len(part)] = part
-        return len(part)
 
 
 def _long(label: str, context: _Context) -> Callable[[int, int], None]:
@@ -406,16 +366,6 @@ def _lines(cutter: Cutter, label: str, context: _Context) -> Iterator[RawBatch]:
         kept = np.flatnonzero(pc.binary_length(lines).to_numpy(zero_copy_only=False))
         if len(kept):
             yield _batch(label, lines if len(kept) == len(lines) else lines.take(pa.array(kept)), kept + first, context)
-
-
-def _bom(block: bytes) -> tuple[str, bytes]:
-    if block.startswith(b"\xef\xbb\xbf"):
-        return "utf-8", block[3:]
-    if block.startswith(b"\xff\xfe"):
-        return "utf-16-le", block[2:]
-    if block.startswith(b"\xfe\xff"):
-        return "utf-16-be", block[2:]
-    return "utf-8", block
 
 
 def _batch(label: str, records: pa.Array, positions: np.ndarray[tuple[int], np.dtype[np.int64]], context: _Context) -> RawBatch:

@@ -45,10 +45,18 @@ def _rows(states: Any, limit: int, form: str) -> list[list[str]]:
 
 
 @app.command("list")
-def list_(rules: _RULES = None, form: _FORMAT = "table", limit: _LIMIT = 50) -> None:
+def list_(
+    rules: _RULES = None,
+    form: _FORMAT = "table",
+    limit: _LIMIT = 50,
+    off: Annotated[bool, typer.Option("--off", help="only those that do not run in scans, and why")] = False,
+) -> None:
     """The rules, and where each comes from."""
     from jobs import rules as job
 
+    if off:
+        rules_tune.off(_load(rules), form, limit)
+        return
     states = job.listing(_load(rules))
     common.show(_headers(), _rows(states, limit, form), form, _KEYS)
     _count(states)

@@ -131,6 +131,18 @@ def scorecard(
     say(t("tuning.scored", "", period=name, shown=len(shown), total=len(every), **{key: counts.get(key, 0) for key in tuning.ADVICE}))
 
 
+def off(rules: Any, form: str, limit: int) -> None:
+    """`soc rules list --off`."""
+    from jobs import rule_off
+
+    found = rule_off.listing(runtime(), rules)
+    shown = found[:limit] if limit else found
+    rows = [(one.level, one.title, one.id, one.reason("en" if OPTIONS.json else "")) for one in shown]
+    show([t(f"rules.{key}") for key in _OFF], rows, form, _OFF)
+    say(t("tuning.off", n=len(found)))
+
+
+_OFF: Final = ("level", "title", "id", "reason")
 _CARD: Final = ("advice", "rule", "hits", "alert_count", "verdicts", "precision", "last", "blind_days", "why", "next")
 _WIDE: Final = ("rule", "why")
 """Columns of the table that stay on one line."""

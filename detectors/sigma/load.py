@@ -11,7 +11,7 @@ import yaml
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
-from detectors.sigma import condition, expand, mend
+from detectors.sigma import combine, condition, expand, mend
 from detectors.sigma.cells import MAX_DEPTH, MAX_NODES, UNFOLDS, Cell, guard
 from detectors.sigma.dialect import Loader
 from detectors.sigma.express import Unfilled, Unsupported
@@ -174,7 +174,7 @@ def parse(
 
 def attempt(label: str, data: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> Parsed:
     """One rule document; Refused says the first thing that is wrong."""
-    problems = mend.check(data.get("detection"))
+    problems = combine.check(data.get("detection"))
     if problems:
         raise Refused(problems[0])
     if isinstance(data.get("id"), (list, dict)):

@@ -31,7 +31,6 @@ from sigma.types import (
     SigmaString,
 )
 
-from detectors.sigma.combine import check as check  # noqa: PLC0414  part of this module for lint
 from detectors.sigma.encode import Base64, Base64Offset, Encoded, EncodedCased, Utf16, Utf16Be, Utf16Le
 from detectors.sigma.expand import Expand
 from detectors.sigma.express import CasedReference

@@ -12,7 +12,7 @@ from typing import Any
 import evtx as reader
 import pytest
 
-from collectors import documents, whole
+from collectors import documents, recoded, whole
 from collectors.detect import parse
 from domain.event import row
 
@@ -48,7 +48,7 @@ def test_values_over_several_lines_that_follow_each_other(tmp_path: Path) -> Non
 
 def test_values_cut_by_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = [{"n": n, "t": "ệ" * 20} for n in range(50)]
-    monkeypatch.setattr(whole, "_HEAD", 61)
+    monkeypatch.setattr(recoded, "HEAD", 61)
     (tmp_path / "f.json").write_bytes(b"\xff\xfe" + json.dumps(values, ensure_ascii=False).encode("utf-16-le"))
     assert read(tmp_path / "f.json") == (list(enumerate(values)), [])
 
