@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import numpy as np
 
 from domain.event import EventBatch, Rows
-from domain.query import TRUE, Expr
+from domain.query import TRUE, Expr, Test
 from match.evaluate import Evaluation
 from match.needs import Needs
 from match.plan import Entry, Plan
@@ -30,6 +30,7 @@ class Matcher:
         self.needs = Needs(entries)
         """Which fields can be asked of an event of which some are known."""
         self._plans: dict[int, Plan] = {}
+        self._last: tuple[Evaluation, int] | None = None
 
     def run(self, batch: EventBatch) -> Iterator[tuple[Hashable, Rows]]:
         """(rule key, matching rows) for every rule that matches; rows sorted."""
@@ -38,8 +39,16 @@ class Matcher:
         everything = np.arange(batch.rows, dtype=np.int32)
         for number, fed in Evaluation(self._routes, batch, everything).run():
             plan = self._plan(number)
-            for rule, found in Evaluation(plan, batch, fed).run():
+            evaluation = Evaluation(plan, batch, fed)
+            for rule, found in evaluation.run():
+                self._last = evaluation, rule
                 yield plan.keys[rule], found
+
+    def held(self, row: int) -> Iterator[Test]:
+        """The positive tests that made the rule that `run` has just told of match in this row."""
+        assert self._last is not None  # noqa: S101  asked while `run` goes on
+        evaluation, rule = self._last
+        return evaluation.held(evaluation.plan.bodies[rule], np.searchsorted(evaluation.rows, [row]).astype(np.int32))
 
     def _plan(self, number: int) -> Plan:
         if number not in self._plans:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,10 @@ from match.keywords import Keywords, in_use, literal_masks
 from match.ops import special
 from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds
 from match.values import Mask, Values, lower
+
+
+KINDS: Final = frozenset({"event.code", "winlog.channel", "winlog.provider_name", "event.dataset", "event.action"})
+"""Fields of few values that tell what an event is: asked first, so that the columns of rules about other events are not read."""
 
 
 class Evaluation:
@@ -35,17 +40,33 @@ class Evaluation:
 
     def run(self) -> Iterator[tuple[int, Rows]]:
         """(rule number, rows that match), rules without a match left out."""
-        for name, tests in self.plan.by_field.items():
-            if name in WIDE:
-                self._late.add(name)
-                self.alive[tests.numbers] = True
-            elif name != KEYWORD:
-                self._test_field(name, tests)
+        self.alive[:] = True
+        self._test([name for name in self.plan.by_field if name in KINDS])
+        left = frozenset[str]().union(*(self.plan.fields[rule] for rule in self.plan.candidates(self.alive)))
+        self._late = {name for name in left if name in WIDE}
+        self._test([name for name in left if name not in KINDS and name not in WIDE and name != KEYWORD])
         everything = np.arange(len(self.rows), dtype=np.int32)
         for rule in self.plan.candidates(self.alive):
             found = self.narrow(self.plan.bodies[rule], everything)
             if len(found):
                 yield rule, self.rows[found]
+
+    def _test(self, names: Iterable[str]) -> None:
+        for name in names:
+            tests = self.plan.by_field.get(name)
+            if tests is not None:  # fields that are only compared with another have no tests of their own
+                self.alive[tests.numbers] = False
+                self._test_field(name, tests)
+
+    def held(self, node: Node, at: Rows) -> Iterator[Test]:
+        """The positive tests that make a node hold at one position."""
+        if not len(self.narrow(node, at)):
+            return
+        if isinstance(node, int):
+            yield self.plan.tests[node]
+        elif node[0] != "n":
+            for child in node[1]:
+                yield from self.held(child, at)
 
     def _test_field(self, name: str, tests: FieldTests) -> None:
         column = self.batch.column(name, self.part)
@@ -110,7 +131,7 @@ class Evaluation:
             return self._fieldref(number, at)
         if test.field in self._late:
             self._late.discard(test.field)
-            self._test_field(test.field, self.plan.by_field[test.field])
+            self._test([test.field])
         if not self.plan.decided[number]:
             return self._special(test, at)
         mask = self.masks.get(number)

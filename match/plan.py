@@ -92,6 +92,8 @@ class Plan:
         for number, test in enumerate(self.tests):
             self._place(number, test)
         self._clauses()
+        self.fields = [frozenset(self.tests[n].field or KEYWORD for n in numbers(body)) for body in self.bodies]
+        """By rule: the fields that it asks for."""
 
     def _node(self, expr: Expr) -> Node:
         if isinstance(expr, Test):
@@ -136,6 +138,15 @@ class Plan:
         dead = np.zeros(len(self.bodies), np.bool_)
         dead[self._owners[~clause]] = True
         return np.flatnonzero(~dead).tolist()
+
+
+def numbers(node: Node) -> Iterator[int]:
+    """The tests below a node."""
+    if isinstance(node, int):
+        yield node
+    else:
+        for child in node[1]:
+            yield from numbers(child)
 
 
 def required(node: Node, must: Sequence[bool]) -> list[tuple[int, ...]]:

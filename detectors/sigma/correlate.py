@@ -90,7 +90,6 @@ class Round:
             return 0.0
         return float(mine.min() if self.rule.conditions and all(op in _LEAST for op, _ in self.rule.conditions) else mine.max())
 
-
     def floor(self) -> Ints:
         """For each hit the time up to which hits of its group were forgotten."""
         floors = np.full(len(self.table.groups) + 1, _NEVER, np.int64)

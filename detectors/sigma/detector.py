@@ -18,8 +18,6 @@ from detectors.sigma.gathered import Gathered
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
 from domain.event import EventBatch, Rows
-from domain.query import fields_of
-from match.evaluate import NOT_TEXT
 from store.base import Chunk, EventStore
 
 ABOUT: Final = (("host", "host.name"), ("ip", "source.ip"), ("user", "user.name"), ("client", "api.client.id"))
@@ -99,16 +97,16 @@ class SigmaDetector:
                 key = (number, about, flag)
                 group = groups.get(key)
                 if group is None:
-                    reasons = self._explain(number, chunk, int(rows[mine[0]])) if len(groups) < _EXPLAINED else ()
+                    reasons = self._explain(chunk, int(rows[mine[0]])) if len(groups) < _EXPLAINED else ()
                     group = groups[key] = _Group([], [], set(), reasons, flag)
                 group.times += times[mine].tolist()
                 group.ids += [ids[i].hex() for i in mine.tolist()]
                 group.related |= _entities(related, mine[:20])
 
-    def _explain(self, number: int, chunk: Chunk, row: int) -> tuple[Reason, ...]:
-        body = self.rules.rules[number].body
-        names = fields_of(body)
-        return explain.reasons(body, _one(chunk, [n for n in chunk.fields() if n not in NOT_TEXT] if "*" in names else sorted(names), row))
+    def _explain(self, chunk: Chunk, row: int) -> tuple[Reason, ...]:
+        """Why the rule at hand matched one row."""
+        held = list(self.rules.matcher.held(row))
+        return explain.told(held, _one(chunk, sorted({test.field for test in held if test.field}), row))
 
     def _findings(self, number: int, about: tuple[Entity, ...], group: _Group) -> Iterable[Finding]:
         """One for each run of events without a gap longer than the time within which alerts fold: as many scans would give."""

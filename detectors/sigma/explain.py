@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,9 +12,8 @@ from domain.alert import Reason
 from domain.event import SEP, TableBatch
 from domain.query import TRUE, Expr, Test, Value
 from domain.text import clean, excerpt
-from match.evaluate import Evaluation
+from match import Entry, Matcher
 from match.ops import text_of
-from match.plan import Entry, Node, Plan
 from match.values import lower
 
 _SHOWN: Final = 8
@@ -30,28 +28,24 @@ _SAYS: Final[dict[str, Callable[[str, str], bool]]] = {
 
 def reasons(expr: Expr, table: pa.Table) -> tuple[Reason, ...]:
     """The positive terms that hold for the one event in `table`: field, value seen, what it was compared with."""
-    plan = Plan(TRUE, [Entry(0, TRUE, expr)])
-    run = Evaluation(plan, TableBatch(table), np.zeros(1, np.int32))
-    list(run.run())
+    matcher = Matcher([Entry(0, TRUE, expr)])
+    for _ in matcher.run(TableBatch(table)):
+        return told(matcher.held(0), table)
+    return ()
+
+
+def told(tests: Iterable[Test], table: pa.Table) -> tuple[Reason, ...]:
+    """The same for tests that are known to hold."""
     out: dict[tuple[str, str], Reason] = {}
-    for number in _held(run, plan.bodies[0]):
-        test = plan.tests[number]
+    for test in tests:
         value = _value(test, table)
+        if (test.field or "*", value) in out:
+            continue
         shown = clean(excerpt(value.replace(SEP, ", "), _part(test, value), _CUT))
-        out.setdefault((test.field or "*", value), Reason(test.field or "*", shown, expected=_term(test, value)))
+        out[test.field or "*", value] = Reason(test.field or "*", shown, expected=_term(test, value))
         if len(out) == _SHOWN:
             break
     return tuple(out.values())
-
-
-def _held(run: Evaluation, node: Node) -> Iterator[int]:
-    if not len(run.narrow(node, np.zeros(1, np.int32))):
-        return
-    if isinstance(node, int):
-        yield node
-    elif node[0] != "n":
-        for child in node[1]:
-            yield from _held(run, child)
 
 
 def _value(test: Test, table: pa.Table) -> str:
