@@ -89,8 +89,9 @@ def _named(document: Document) -> list[Cell]:
 
 def correlation_link(collection: Collection) -> Found:
     """What is wrong among the rules that a correlation names; rules that are not there are told by `unknown_rule`."""
+    names = _names(collection)
     for document, path, reason in _faults(collection):
-        if "there is no rule" not in reason:
+        if "there is no rule" not in reason or (path[1] == "condition" and path[-1] not in names):
             yield document, document.cell.find(path), {"reason": re.sub("^correlation:? ", "", reason)}
 
 

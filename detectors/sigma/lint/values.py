@@ -88,7 +88,7 @@ def double_wildcard(document: Document) -> Iterator[Finding]:
 def escaped_wildcard(document: Document) -> Iterator[Finding]:
     """A backslash before a star makes it an ordinary star, not a folder and anything in it."""
     for item, cell, text in _matched(document, "expand"):
-        found = re.search(r"(?<!\\)\\[*?]", text)
+        found = re.search(r"(?<!\\)\\\*", text)
         if found and "\\" in text[: found.start()] and _WIN_PATH.search(text):
             yield cell.at(found.end() - 2), {"found": text, "field": item.field}
 

@@ -202,6 +202,7 @@ WRONG = [
     "correlation:\n  type: temporal\n  rules: [x, y]\n  timespan: 5m\n  condition: x and z\n",
     "correlation:\n  type: temporal\n  rules: [x]\n  timespan: 5m\n  condition: (x\n",
     "correlation:\n  type: temporal\n  rules: [x]\n  timespan: 5m\n  condition: x x\n",
+    "correlation:\n  type: temporal\n  timespan: 5m\n  condition: no_such_rule or no_other\n",
     "title: a: b\n", "tags: [a\n", "tags: {a\n", "- a\nb: c\n", "tags: *x\n", "title: @x\n", "title: 'x\n", 'title: "\\q"\n', "title: !foo x\n", "a:\n  b\n c: d\n",
 ]  # fmt: skip
 
