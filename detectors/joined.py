@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
-from domain.event import Column, Rows
+from domain.event import Column, Rows, TableBatch
+from match.keywords import searchable
 from store.base import Chunk
 
 ENOUGH = 50_000
@@ -59,7 +61,26 @@ class Joined:
 
     def ids(self) -> pa.Array:
         """`event.id` of each row."""
+        return self._ids
+
+    @cached_property
+    def _ids(self) -> pa.Array:
         return pa.concat_arrays([part.ids() for part in self._parts])
+
+    def holding(self, words: Sequence[str], rows: Rows) -> tuple[TableBatch, Rows]:
+        """All text of those of `rows` that may hold one of the words, and these rows: part by part, without joining columns."""
+        tables, found = [], []
+        for start, end, part in zip(self._starts, self._starts[1:], self._parts, strict=False):
+            mine = (rows[(rows >= start) & (rows < end)] - start).astype(np.int32)
+            look = getattr(part, "holding", None)
+            if look is None:
+                tables.append(part.table(mine, [name for name in part.fields() if searchable(name)]))
+            else:
+                batch, mine = look(words, mine)
+                tables.append(batch.table)
+            found.append(mine + start)
+        together = pa.concat_tables([t for t in tables if t.num_rows] or tables[:1], promote_options="default")
+        return TableBatch(together), np.concatenate(found).astype(np.int32)
 
     def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
         """These rows, in this order, and columns."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from collectors.detect import Parsed, parse
 from domain.event import EventBatch, Rows, TableBatch
 from domain.raw import RawBatch
+from match.literals import automaton
 
 _KELVIN = "\u212a".encode()
 """The one non-ASCII letter that lower-cases to an ASCII letter."""
@@ -21,6 +22,9 @@ _ESCAPE = rb"\u00"
 class HuntBatch(TableBatch):
     """An EventBatch that knows the raw records behind it."""
 
+    complete = False
+    """Its columns are only those that rules name."""
+
     def __init__(self, batch: RawBatch, parsed: Parsed) -> None:
         super().__init__(parsed.table)
         self._batch, self._parsed = batch, parsed
@@ -29,9 +33,10 @@ class HuntBatch(TableBatch):
         """All fields of those of `rows` whose raw record may hold one of the words (lower-case ASCII), and these rows.
 
         Records are searched as they came, in one pass; only those that hold a word, or escape characters, are parsed in full.
+        Without words all of them are.
         """
         plain = self._batch.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
-        found = self._candidates(tuple(words), rows) if plain else rows
+        found = self._candidates(tuple(words), rows) if plain and words else rows
         if not len(found):
             return TableBatch(self.table.slice(0, 0)), found
         return TableBatch(self.whole(found, None)), found
@@ -51,8 +56,8 @@ class HuntBatch(TableBatch):
         records = self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places))
         offsets, data = _lowered(records)
         marks = [*(w.encode() for w in words), _ESCAPE, _KELVIN]
-        automaton = ahocorasick_rs.BytesAhoCorasick(marks, matchkind=ahocorasick_rs.MatchKind.LeftmostFirst)
-        hits = [start for _, start, _ in automaton.find_matches_as_indexes(data)]
+        search = automaton(marks, ahocorasick_rs.MatchKind.LeftmostFirst)
+        hits = [start for _, start, _ in search.find_matches_as_indexes(data)]
         found = np.unique(np.searchsorted(offsets, np.array(hits, np.int64), side="right") - 1)
         return rows[found]
 

@@ -18,7 +18,6 @@ from match.ops import special
 from match.plan import KEYWORD, ROW_OPS, FieldTests, Node, Plan, absent_holds
 from match.values import Mask, Values, lower
 
-
 KINDS: Final = frozenset({"event.code", "winlog.channel", "winlog.provider_name", "event.dataset", "event.action"})
 """Fields of few values that tell what an event is: asked first, so that the columns of rules about other events are not read."""
 
@@ -33,6 +32,7 @@ class Evaluation:
         """Test number -> one bool per distinct value and a last one for "missing". Absent = false for all."""
         self.codes: dict[str, np.ndarray[tuple[int], np.dtype[np.int32]]] = {}
         self._values: dict[str, Values] = {}
+        self._ours = frozenset(plan.witnesses.values())
         self._words: Keywords | None = None
         self._late: set[str] = set()
         """Wide columns that no rule has asked for yet."""
@@ -63,7 +63,8 @@ class Evaluation:
         if not len(self.narrow(node, at)):
             return
         if isinstance(node, int):
-            yield self.plan.tests[node]
+            if node not in self._ours:
+                yield self.plan.tests[node]
         elif node[0] != "n":
             for child in node[1]:
                 yield from self.held(child, at)

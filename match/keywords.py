@@ -44,9 +44,7 @@ class Keywords:
     def _search(self, at: Rows) -> None:
         batch, rows, place = self._searchable(at)
         for name in batch.fields() if len(place) else ():
-            if name in NOT_TEXT or name.startswith(OWN):
-                continue
-            column = batch.column(name, rows)
+            column = batch.column(name, rows) if searchable(name) else None
             if column is not None:
                 self._spread(Values(in_use(column)), place)
 
@@ -55,7 +53,9 @@ class Keywords:
         rows = self._rows[at]
         holding = getattr(self._batch, "holding", None)
         words = [safe_word(text) for text in self._tests.texts]
-        if holding is None or self._tests.special or not all(words):
+        if self._tests.special or not all(words):
+            words = []
+        if holding is None or (not words and getattr(self._batch, "complete", True)):
             return self._batch, None if len(rows) == self._batch.rows else rows, at
         batch, found = holding(words, rows)
         return batch, None, at[np.searchsorted(rows, found)]
@@ -110,7 +110,15 @@ def in_use(column: Column) -> Column:
 
 
 def safe_word(text: str) -> str:
-    """The longest run of characters of a literal that every encoding of a record writes as they are; "" when it is too short."""
-    runs = re.findall(r"[a-z0-9 .:_-]+", text)
+    """The longest run of characters of a literal that every encoding of a record writes as they are; "" when it is too short.
+
+    It has a letter, and is no part of true or false: numbers and flags need not be searched for it.
+    """
+    runs = [run for run in re.findall(r"[a-z0-9 .:_-]+", text) if re.search("[a-z]", run) and run not in "true" and run not in "false"]
     best = max(runs, key=len, default="")
     return best if len(best) >= _WORD else ""
+
+
+def searchable(name: str) -> bool:
+    """Whether keywords look into a column."""
+    return name not in NOT_TEXT and not name.startswith(OWN)

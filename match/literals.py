@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 FEW = 60
 """Up to so many literals a search that stops at nothing is many times faster: it goes first."""
 _FIRST = ahocorasick_rs.MatchKind.LeftmostFirst
+LONG = 1_000
+"""Bytes of a literal from which a table of all states takes too long to make: quadratic for text that repeats itself."""
 SHORT = 3
 """Literals below this many bytes occur nearly everywhere: they are searched one by one, by Arrow."""
 
@@ -29,6 +31,12 @@ class Hits:
     """One occurrence is the whole element."""
 
 
+def automaton(literals: Sequence[bytes], kind: ahocorasick_rs.MatchKind) -> ahocorasick_rs.BytesAhoCorasick:
+    """An automaton made in time that grows with the bytes of the literals."""
+    lean = ahocorasick_rs.Implementation.ContiguousNFA if any(len(literal) > LONG for literal in literals) else None
+    return ahocorasick_rs.BytesAhoCorasick(literals, matchkind=kind, implementation=lean)
+
+
 class Literals:
     """A fixed set of literals (not empty strings)."""
 
@@ -36,13 +44,9 @@ class Literals:
         coded = [text.encode() for text in literals]
         self._long = [i for i, code in enumerate(coded) if len(code) >= SHORT]
         self._short = [(i, literals[i]) for i, code in enumerate(coded) if len(code) < SHORT]
-        self._automaton = (
-            ahocorasick_rs.BytesAhoCorasick([coded[i] for i in self._long], matchkind=ahocorasick_rs.MatchKind.Standard)
-            if self._long
-            else None
-        )
-        few = 0 < len(self._long) <= FEW
-        self._first = ahocorasick_rs.BytesAhoCorasick([coded[i] for i in self._long], matchkind=_FIRST) if few else None
+        longs = [coded[i] for i in self._long]
+        self._automaton = automaton(longs, ahocorasick_rs.MatchKind.Standard) if longs else None
+        self._first = automaton(longs, _FIRST) if 0 < len(longs) <= FEW else None
 
     def find(self, texts: pa.Array) -> Mapping[int, Hits]:
         """Literal number -> its hits in `texts` (pa.string(), no nulls). Literals without a hit are left out."""

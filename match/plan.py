@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from domain.query import And, Expr, Not, Test
+from match import witness
 from match.literals import Literals
 from match.ops import text_of
 from match.values import lower_text
@@ -20,6 +21,9 @@ Node: TypeAlias = "int | tuple[str, tuple[Node, ...]]"
 LITERAL_OPS: Final = frozenset({"eq", "contains", "startswith", "endswith"})
 ROW_OPS: Final = frozenset({"fieldref", "fieldref_startswith", "fieldref_endswith", "fieldref_contains"})
 KEYWORD: Final = "*"
+
+
+_WITNESS: Final[Mapping[str, Callable[[str], str]]] = {"re": witness.of_regex, "like": witness.of_like}
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Plan:
         self.keys = [entry.key for entry in entries]
         self.tests: list[Test] = []
         self._numbers: dict[int, int] = {}
+        self.witnesses: dict[int, int] = {}
+        """Pattern test -> the test of what it must hold: ours, no term of the rule."""
         self.bodies = [self._node(entry.body) for entry in entries]
         self.decided = [decided_by_values(test) for test in self.tests]
         """By test number: a pass over the distinct values settles it."""
@@ -100,10 +106,25 @@ class Plan:
             number = self._numbers.setdefault(id(expr), len(self.tests))  # rule sets share equal tests (ruleset.cached)
             if number == len(self.tests):
                 self.tests.append(expr)
-            return number
+                self._witness(number, expr)
+            return ("a", (self.witnesses[number], number)) if number in self.witnesses else number
         if isinstance(expr, Not):
             return ("n", (self._node(expr.child),))
         return ("a" if isinstance(expr, And) else "o", tuple(self._node(c) for c in expr.children))
+
+    def plain(self, node: Node) -> Node:
+        """A node as the rule has it: without the witness of a pattern."""
+        if not isinstance(node, int) and isinstance(node[1][-1], int) and self.witnesses.get(node[1][-1]) == node[1][0]:
+            return node[1][-1]
+        return node
+
+    def _witness(self, number: int, test: Test) -> None:
+        """A pattern holds only where its longest literal does."""
+        find = _WITNESS.get(test.op) if test.field is not None and not test.cased else None
+        texts = [find(str(value)) for value in test.values] if find else []
+        if texts and all(texts):
+            self.witnesses[number] = len(self.tests)
+            self.tests.append(Test(test.field, "contains", tuple(dict.fromkeys(texts))))
 
     def _place(self, number: int, test: Test) -> None:
         if test.op in ROW_OPS:

@@ -105,6 +105,7 @@ def tree(expr: Expr, event: pa.Table) -> Term:
 
 
 def _node(run: Evaluation, node: Node, event: pa.Table) -> Term:
+    node = run.plan.plain(node)
     holds = bool(len(run.narrow(node, np.zeros(1, np.int32))))
     if isinstance(node, int):
         return _test(run.plan.tests[node], event, holds=holds)

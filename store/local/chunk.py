@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 
 from domain import fields
 from domain.errors import StoreError
-from domain.event import Column, Rows, encode
+from domain.event import Column, Rows, TableBatch, encode
 from domain.raw import Int64s
+from match.holding import rows_holding
+from match.keywords import searchable
 from store.local.folder import Lock
 from store.local.layout import Group
 from store.rows import SEQ
@@ -138,11 +140,32 @@ class SegmentChunk:
 
     def ids(self) -> pa.Array:
         """`event.id` of each row."""
+        return self._ids
+
+    @cached_property
+    def _ids(self) -> pa.Array:
         return self._present("event.id")
 
     def times(self) -> Int64s:
         """`@timestamp` of each row in microseconds."""
+        return self._times
+
+    @cached_property
+    def _times(self) -> Int64s:
         return np.asarray(self._present("@timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def holding(self, words: Sequence[str], rows: Rows) -> tuple[TableBatch, Rows]:
+        """All text of those of `rows` that may hold one of the words (lower-case ASCII), and these rows: one pass over distinct values."""
+        texts = self._texts
+        columns = [column.chunk(0) for column in texts.columns if not _counts(column.type)]
+        found = rows[rows_holding(columns, self.rows, words)[rows]]
+        return TableBatch(texts.take(pa.array(found))), found
+
+    @cached_property
+    def _texts(self) -> pa.Table:
+        """Every column that keywords look into."""
+        table = self._source.read(self._number, [name for name in self.fields() if searchable(name)]).combine_chunks()
+        return table if self._selected is None else table.take(pa.array(self._selected)).combine_chunks()
 
     def sequences(self) -> Int64s:
         """Ingest sequence of each row."""
@@ -178,8 +201,14 @@ class SegmentChunk:
     def _array(self, name: str) -> pa.Array | None:
         if name not in self._source.places:
             return None
+        if "_texts" in self.__dict__ and name in self._texts.column_names:
+            return self._texts[name].chunk(0)
         array = self._source.read(self._number, [name])[name].combine_chunks()
         return array if self._selected is None else array.take(pa.array(self._selected))
+
+
+def _counts(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:

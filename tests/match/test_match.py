@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import match
 from domain.event import SEP, TableBatch, table_of
 from domain.query import FALSE, TRUE, And, Expr, Not, Or, Test, all_of, from_json, to_json
-from match import Entry, Matcher
+from match import Entry, Matcher, rows
 
 EVENTS: Sequence[Mapping[str, object]] = (
     {"message": "Đỗ Văn Ánh failed", "user.name": "ROOT", "source.ip": "10.1.2.3", "event.category": ["web", "network"], "source.port": 22},
@@ -138,3 +138,9 @@ def test_each_rule_answers_for_itself(batch: list[dict[str, object]], rules: lis
 @given(exprs)
 def test_json_form_is_the_same_expression(expr: Expr) -> None:
     assert from_json(to_json(expr)) == expr
+
+
+def test_a_long_literal_that_repeats_itself() -> None:
+    word = "y" * 100_000
+    batch = TableBatch(table_of([{"message": word}, {"message": word[:-1]}]))
+    assert rows(Test("message", "contains", (word,)), batch).tolist() == [0]

@@ -1,0 +1,78 @@
+"""Which rows hold one of some words in any text column: one pass over all distinct values together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ahocorasick_rs
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from match.literals import automaton
+from match.values import Mask
+
+_KELVIN = "\u212a".encode()
+"""The one non-ASCII letter that lower-cases to an ASCII letter."""
+
+
+def rows_holding(columns: Sequence[pa.Array], size: int, words: Sequence[str]) -> Mask:
+    """One bool per row: some value may hold a word (lower-case ASCII with a letter). Never false for a row that does.
+
+    `columns`: text, plain or dictionary-encoded; others are taken as text.
+    """
+    texts = [_text(column) for column in columns]
+    values = [column.dictionary if pa.types.is_dictionary(column.type) else column for column in texts]
+    bounds, pieces, start = [], [], 0
+    for array in values:
+        offsets, piece = _bytes(array)
+        bounds.append(offsets - offsets[0] + start)
+        pieces.append(piece)
+        start += len(piece)
+    data = b"".join(pieces).lower()
+    marks = [*(word.encode() for word in words), _KELVIN]
+    search = automaton(marks, ahocorasick_rs.MatchKind.LeftmostFirst)
+    found = search.find_matches_as_indexes(data)
+    out = np.zeros(size, np.bool_)
+    if found:
+        _mark(texts, bounds, np.array(found, np.int64), out)
+    return out
+
+
+def _mark(columns: Sequence[pa.Array], bounds: Sequence[np.ndarray[tuple[int], np.dtype[np.int64]]], found: np.ndarray, out: Mask) -> None:
+    """Rows of the values that matches touch: one across two values may hide a match in either."""
+    starts = np.array([b[0] for b in bounds])
+    for places in (found[:, 1], found[:, 2] - 1):
+        owner = np.searchsorted(starts, places, side="right") - 1
+        for number in np.unique(owner).tolist():
+            mine = places[owner == number]
+            value = np.unique(np.searchsorted(bounds[number], mine, side="right") - 1)
+            out |= _rows_of(columns[number], value)
+
+
+def _rows_of(column: pa.Array, values: np.ndarray) -> Mask:
+    if not pa.types.is_dictionary(column.type):
+        out = np.zeros(len(column), np.bool_)
+        out[values] = True
+        return out
+    hit = np.zeros(len(column.dictionary) + 1, np.bool_)
+    hit[values] = True
+    hit[-1] = False
+    codes = pc.fill_null(column.indices, len(column.dictionary)).to_numpy(zero_copy_only=False)
+    rows: Mask = hit[codes]
+    return rows
+
+
+def _text(column: pa.Array) -> pa.Array:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return column if pa.types.is_string(kind) else column.cast(pa.string())
+
+
+def _bytes(array: pa.Array) -> tuple[np.ndarray, memoryview]:
+    """Offsets and bytes of the texts; a null is empty."""
+    _, offsets, data = array.buffers()
+    if offsets is None or not len(array):
+        return np.zeros(len(array) + 1, np.int64), memoryview(b"")
+    bounds = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    view = memoryview(data).cast("B") if data is not None else memoryview(b"")
+    return bounds, view[int(bounds[0]) : int(bounds[-1])]
