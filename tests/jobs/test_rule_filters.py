@@ -186,6 +186,8 @@ def test_a_filter_is_proposed_from_a_false_positive_saved_and_hides_only_that(si
     assert "reason: looked at the host" in saved.read_text()
     assert "expires: '2027-02-13'" in saved.read_text()
     assert site.run("rules", "filter", "check", str(saved)).returncode == 0
+    linted = site.run("rules", "lint", "content").stdout
+    assert "mf_evil" not in linted, linted
     report = site.log(line(3, "/evil", "203.0.113.9"), line(4, "/evil", "192.0.2.1"))
     assert len(report["opened"]) == 1
     assert site.json("rules", "filter", "list")[0]["hidden"]["events"] == 3
