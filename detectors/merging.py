@@ -75,7 +75,7 @@ def withdraw(draft: Draft, same: Iterable[str], finding: Finding) -> list[str]:
             continue
         body: dict[str, Any] = {"count": len(gone), "events": gone, "reason": t("correlation.withdrawn_reason")}
         if finding.withdrawn is not None and alert.first >= finding.withdrawn and alert.count > len(gone):
-            body |= {"first": folding.utc(finding.first), "last": folding.utc(finding.last)}
+            body |= {"first": folding.utc(max(alert.first, finding.first)), "last": folding.utc(min(alert.last, finding.last))}
         known.difference_update(gone)
         draft.write(key, "withdrawn", body)
         out.append(key)

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from domain.clock import show_local
 from domain.errors import SocError
-from jobs import rule_packs_state, rule_seen, rulesets, schedule
+from jobs import rule_filters, rule_packs_state, rule_seen, rulesets, schedule
 from jobs.collect_status import Ledger, ledgers
 from jobs.config_check import check as config_faults
 from jobs.rule_check import check as check_rules
@@ -202,6 +202,8 @@ def _rules(patient: Patient) -> Iterator[Finding]:
     if broken := rules.broken:
         first = f"{broken[0].file}:{broken[0].line}: {broken[0].reason}"
         yield Finding("rules", "wrong", "rules_error", {"n": len(broken), "first": first}, "soc rules lint")
+    if old := [one for one in rules.filters if one.expired(rule_filters.today(patient.runtime))]:
+        yield Finding("rules", "note", "rules_filters", {"n": len(old), "first": old[0].title}, "soc rules filter list")
     if not loaded:
         yield Finding("rules", "wrong", "rules_none", {}, "soc rules import")
     elif states[BLIND] == loaded and patient.runtime.store.events.head():

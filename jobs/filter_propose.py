@@ -165,6 +165,7 @@ def _document(runtime: Runtime, alert: Alert, rules: Sequence[Rule], said: tuple
     return {
         "title": one_line(t("tuning.proposed", rule=alert.rule.title, alert=alert.id[:8]), 256),
         "id": str(own),
+        "description": t("tuning.proposed_about", alert=alert.id, by=alert.closed_by or "-"),
         "date": day.isoformat(),
         "logsource": dict(source),
         "owner": runtime.actor,

@@ -200,6 +200,10 @@ class _Maker:
             value = node.value if node.tag == _TEXT else self._scalars.construct_object(node)
         except ValueError:  # 2026-13-45: looks like a date and is none
             value = node.value
+        except (KeyError, AttributeError, TypeError):  # !!bool perhaps
+            value = []
+        if isinstance(value, (set, dict, list)):
+            raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} does not fit", start)
         source = self._text[self._offset(start) : self._offset(end)]
         return Cell(value, start.line + 1, start.column + 1, source=source, style=node.style or "")
 

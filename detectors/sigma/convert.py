@@ -1,4 +1,4 @@
-"""A rule as an OpenSearch query, for those who run it there themselves: pySigma's own backend, nothing of ours."""
+"""A rule as an OpenSearch query, for those who run it there themselves: pySigma's own backend, with its modifiers mended."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from sigma.exceptions import SigmaError
 from sigma.pipelines.elasticsearch.windows import ecs_windows
 from sigma.processing.pipeline import ProcessingPipeline
 
+from detectors.sigma import mend
 from domain.errors import ContentError, UsageError
 
+mend.install()
 PIPELINES: Final = ("ecs_windows", "none")
 
 
@@ -25,5 +27,5 @@ def convert(file: Path, pipeline: str) -> list[str]:
         return [
             str(query) for query in OpensearchLuceneBackend(chosen).convert(SigmaCollection.from_yaml(file.read_text(encoding="utf-8")))
         ]
-    except (SigmaError, OSError, UnicodeDecodeError) as error:
+    except (SigmaError, NotImplementedError, OSError, UnicodeDecodeError) as error:
         raise ContentError(f"cannot be converted: {str(error).splitlines()[0]}", where=str(file)) from None

@@ -101,8 +101,9 @@ class Correlator:
         for code in np.unique(back.group).tolist():
             exercise, group = names[code]
             mine = back.take(np.flatnonzero(back.group == code))
-            left = done.hits.at[(done.hits.group == code) & done.covered]
-            known = np.concatenate([done.hits.at[done.hits.group == code], mine.at])
+            old = done.idle.group == code
+            left = np.concatenate([done.hits.at[(done.hits.group == code) & done.covered], done.idle.at[old & done.idle.told]])
+            known = np.concatenate([done.hits.at[done.hits.group == code], done.idle.at[old], mine.at])
             first, last = (left.min(), left.max()) if len(left) else (mine.at.min(), mine.at.max())
             yield Finding(
                 done.rule.ref, _about(done.rule, group), _at(int(first)), _at(int(last)), len(mine), _ids(mine.event),

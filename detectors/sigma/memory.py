@@ -27,7 +27,7 @@ MOST: Final = 200_000
 """Hits that one correlation remembers."""
 FORM: Final = 1
 _MICRO: Final = 1_000_000
-_NEVER: Final = 1 << 62
+_NEVER: Final = -(1 << 62)
 
 
 @dataclass(frozen=True)

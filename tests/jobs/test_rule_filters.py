@@ -78,7 +78,19 @@ def site(tmp_path: Path, soc_here: Soc) -> Site:
     return Site(tmp_path, soc_here)
 
 
-def test_a_filter_hides_until_it_expires_and_says_so(site: Site) -> None:
+@pytest.fixture(params=["embedded", "cluster"])
+def either(request: pytest.FixtureRequest, tmp_path: Path, soc_here: Soc) -> Site:
+    """The same on either engine."""
+    made = Site(tmp_path, soc_here)
+    if request.param == "cluster":
+        url, prefix = request.getfixturevalue("opensearch_url"), request.getfixturevalue("index_prefix")
+        config = tmp_path / "soc.toml"
+        config.write_text(f'[store]\nurl = "{url}"\nindex_prefix = "{prefix}"\n' + config.read_text())
+    return made
+
+
+def test_a_filter_hides_until_it_expires_and_says_so(either: Site) -> None:
+    site = either
     site.filter()
     assert site.log(line(0, "/evil", "203.0.113.9"))["opened"] == []
     site.now = "2027-01-31T23:00:00+07:00"
@@ -112,7 +124,8 @@ def test_a_filter_that_would_hide_a_confirmed_attack_is_refused_and_the_alert_na
     assert [f"confirmed alert {opened[0]}" in r["reason"] for r in wrong] == [True]
 
 
-def test_a_verdict_that_comes_later_ends_the_filter_and_what_it_hid_is_looked_at_again(site: Site) -> None:
+def test_a_verdict_that_comes_later_ends_the_filter_and_what_it_hid_is_looked_at_again(either: Site) -> None:
+    site = either
     opened = site.log(line(0, "/evil", "203.0.113.9"))["opened"]
     site.filter()
     assert site.log(line(1, "/evil", "203.0.113.9"))["updated"] == []
@@ -163,7 +176,8 @@ def test_a_broken_filter_is_told_and_hides_nothing(site: Site, old: str, new: st
     assert said in " ".join(site.json("rules", "filter", "check", code=4)["broken"])
 
 
-def test_a_filter_is_proposed_from_a_false_positive_saved_and_hides_only_that(site: Site) -> None:
+def test_a_filter_is_proposed_from_a_false_positive_saved_and_hides_only_that(either: Site) -> None:
+    site = either
     opened = site.log(line(0, "/evil", "203.0.113.9"), line(1, "/evil", "203.0.113.9"), line(2, "/evil/x", "198.51.100.7"))["opened"]
     found = {a["entities"][0]["value"]: a["id"] for a in site.alerts()}
     assert len(opened) == 2
@@ -186,6 +200,8 @@ def test_a_filter_is_proposed_from_a_false_positive_saved_and_hides_only_that(si
     assert "reason: looked at the host" in saved.read_text()
     assert "expires: '2027-02-13'" in saved.read_text()
     assert site.run("rules", "filter", "check", str(saved)).returncode == 0
+    linted = site.run("rules", "lint", "content").stdout
+    assert "mf_evil" not in linted, linted
     report = site.log(line(3, "/evil", "203.0.113.9"), line(4, "/evil", "192.0.2.1"))
     assert len(report["opened"]) == 1
     assert site.json("rules", "filter", "list")[0]["hidden"]["events"] == 3

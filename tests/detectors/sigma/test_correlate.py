@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from detectors.sigma.correlation import TYPES
 from detectors.sigma.verify import verify
 
 BASE = {"title": "f", "id": "base", "name": "fail", "logsource": {"category": "x"}, "detection": {"s": {"a": "fail"}, "condition": "s"}}
@@ -203,3 +206,20 @@ def test_a_time_that_is_none_is_an_error() -> None:
     rule = correlation(type="event_count", condition={"gte": 1})
     assert verdict(rule, events=[{"time": "soon", "a": "fail"}]) == ("error", "event 0: time soon is neither seconds nor ISO 8601")
     assert fired(rule, events=[{"time": "2026-11-02T00:00:00+07:00", "a": "fail", "u": 1}]) == ["c"]
+
+
+odd = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.sampled_from(["fail", "5m", "temporal", "a and (b", "gte"])),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["gte", "field", "percentile", "x", "fail"]), inner, max_size=3)),
+    max_leaves=5,
+)  # fmt: skip
+keys = st.sampled_from(["type", "rules", "timespan", "condition", "group-by", "aliases", "generate", "other"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(keys, odd), st.sampled_from(TYPES), odd, odd)
+def test_whatever_a_document_holds_it_runs_or_is_an_error(spec: dict[str, Any], kind: str, name: Any, level: Any) -> None:
+    document = {"title": "t", "name": name, "level": level, "correlation": {"type": kind, "rules": ["fail"], "timespan": "5m", **spec}}
+    got, why = verdict(document, events=at(0, 1))
+    assert got == "error" or len(got) == 2
+    assert why

@@ -44,11 +44,13 @@ def event(seconds: float, place: int, path: str = "a", address: str = "203.0.113
     }  # fmt: skip
 
 
-def scan(rules: RuleSet, batches: Sequence[Sequence[dict[str, Any]]], step: float = 300, **options: Any) -> tuple[Book, list[str], dict[str, Any]]:
+def scan(
+    rules: RuleSet, batches: Sequence[Sequence[dict[str, Any]]], step: float = 300, start: float = 48 * 3600, **options: Any
+) -> tuple[Book, list[str], dict[str, Any]]:  # fmt: skip
     """The batches in scans, one every `step` seconds, each by a new detector that gets the state as JSON."""
     book, notes, state = Book(), list[str](), dict[str, Any]()
     for number, batch in enumerate(batches):
-        now = T0 + timedelta(days=2, seconds=step * number)
+        now = T0 + timedelta(seconds=start + step * number)
         detector = SigmaDetector(rules)
         if options:
             detector._correlator = correlator.Correlator(rules, **options)
@@ -114,7 +116,7 @@ def loosely(book: Book) -> list[tuple[Any, ...]]:
     return sorted((key, sorted(events)) for key, events in out.items())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(happenings, st.lists(st.integers(0, 40), max_size=5))
 def test_many_scans_tell_what_one_tells(found: list[tuple[Any, ...]], cuts: list[int]) -> None:
     events = events_of(found)
@@ -125,7 +127,7 @@ def test_many_scans_tell_what_one_tells(found: list[tuple[Any, ...]], cuts: list
     assert {a.id for a in alerts(many)} == {a.id for a in alerts(once)}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(happenings, st.data())
 def test_events_out_of_order_tell_what_one_pass_tells(found: list[tuple[Any, ...]], data: st.DataObject) -> None:
     """What has been merged stays so, even if the event that joined it is taken back; all else is the same."""
@@ -135,6 +137,22 @@ def test_events_out_of_order_tell_what_one_pass_tells(found: list[tuple[Any, ...
     once, _, _ = scan(RULES, [events])
     many, _, _ = scan(RULES, [mixed[n : n + size] for n in range(0, len(mixed), size)])
     assert loosely(many) == loosely(once)
+
+
+@settings(max_examples=15, deadline=None)
+@given(happenings, st.lists(st.integers(0, memory.LATE), min_size=40, max_size=40))
+def test_late_events_within_the_horizon_tell_what_one_pass_tells(found: list[tuple[Any, ...]], delays: list[int]) -> None:
+    """Though much is forgotten on the way."""
+    events = events_of(found)
+    arrivals = [(e["@timestamp"] - T0).total_seconds() + d for e, d in zip(events, delays, strict=False)]
+    hours: list[list[dict[str, Any]]] = [[] for _ in range(70)]
+    for event_, at in sorted(zip(events, arrivals, strict=True), key=lambda pair: pair[1]):
+        hours[int(at // HOUR)].append(event_)
+    once, _, _ = scan(RULES, [events])
+    many, _, state = scan(RULES, hours, HOUR, HOUR)
+    assert loosely(many) == loosely(once)
+    last = max((e["@timestamp"] for e in events), default=T0)
+    assert sum(n for _, n, _ in memory.sizes(state)) <= len(SPECS) * sum(e["@timestamp"] >= last - timedelta(hours=14) for e in events)
 
 
 def test_a_late_event_extends_the_open_alert() -> None:
@@ -203,6 +221,15 @@ def test_what_no_window_can_need_is_forgotten() -> None:
     assert hits <= memory.LATE / HOUR + 2
     _, _, state = scan(rules, [[event(0, 0)], [], [event(8 * HOUR, 1, "b")], []], step=8 * HOUR)
     assert len(memory.sizes(state)) == 1
+
+
+def test_forgotten_hits_keep_no_new_one_from_firing() -> None:
+    rules = ruleset({"type": "temporal", "rules": ["a", "b"], "condition": "a and not b"})
+    hours = ((0, "a"), (0.1, "b"), (5, "a"), (12, "b"), (19, "a"), (35, "a"))
+    events = [event(at * HOUR, place, path) for place, (at, path) in enumerate(hours)]
+    batches = [[e for e in events if (e["@timestamp"] - T0).total_seconds() // HOUR == hour] for hour in range(40)]
+    book, _, _ = scan(rules, batches, HOUR, HOUR)
+    assert sum(a.count for a in alerts(book)) == 4
 
 
 def test_a_clock_that_runs_ahead_makes_nothing_forgotten() -> None:

@@ -124,3 +124,24 @@ def test_ids_need_not_be_uuids() -> None:
     parsed = parse("r.yml", "", data, {})
     assert isinstance(parsed, Parsed)
     assert parsed.ref.id == "tc-web-0001"
+
+
+@pytest.mark.parametrize(
+    ("item", "hit"),
+    [
+        pytest.param({"f|re": "ab" * 5000}, "x" + "ab" * 5000, id="a regular expression of 10,000 characters"),
+        pytest.param({"f": "a*b?" * 2500}, "abc" * 2500, id="wildcards in 10,000 characters"),
+        pytest.param({"f": [f"y{n}?z" for n in range(5000)]}, "y4999kz", id="5,000 patterns"),
+    ],
+)
+def test_large_values_are_answered_at_once(item: dict[str, Any], hit: str) -> None:
+    made = {**rule("{f: x}"), "detection": {"s": item, "condition": "s"}}
+    cases = [{"id": n, "rule": made, "event": {"f": text}, "expected": not n} for n, text in enumerate((hit, hit[1:-1]))]
+    assert verify(cases, None).failures == []
+
+
+@pytest.mark.parametrize("item", [{"f|re": "ab" * 9000}, {"f": "a*b?" * 5000}, {"f|re": "\\p{L}" * 2000}, ["a*" * 9000]])
+def test_too_large_patterns_are_errors_of_their_rule(item: Any) -> None:
+    broken = parse("r.yml", "", {**rule("{f: x}"), "detection": {"s": item, "condition": "s"}}, {})
+    assert not isinstance(broken, Parsed)
+    assert "the limit is 16384" in broken[0].reason or "too large" in broken[0].reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from detectors.sigma.build import build
+from detectors.sigma.load import load
 from detectors.sigma.ruleset import RuleSet
 from detectors.sigma.verify import verify
 from jobs import hunt
@@ -77,3 +79,14 @@ def test_hits_on_real_windows_events(windows: RuleSet, shared_data: Path) -> Non
     lines = (line.split("\t") for line in (shared_data / "sigma/windows-dev-expected.tsv").read_text().splitlines())
     assert got == {(rule, int(number)) for rule, number in lines}
     assert (len(got), result.events, result.problems) == (1014, 100_000, [])
+
+
+def test_rules_with_placeholders_are_blind_until_they_are_filled(shared_data: Path) -> None:
+    files = [(n, c) for n, c in unpack(shared_data / "sigma/sigmahq-rules.tar.xz") if n.startswith("rules-placeholder/")]
+    names = {name for _, content in files for name in re.findall(r"%([\w-]+)%", content.decode())}
+    bare = load(files)
+    assert (len(bare.rules), bare.broken) == (len(files), [])
+    assert {rule.unfilled for rule in bare.rules} <= names
+    assert all(rule.unfilled for rule in bare.rules)
+    filled = load(files, {name.upper(): ["x"] for name in names})
+    assert [rule.unfilled for rule in filled.rules] == [""] * len(files)

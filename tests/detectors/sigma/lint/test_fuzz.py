@@ -25,7 +25,7 @@ GOOD = merged(
 (WANTED,) = load([("good_rule.yml", GOOD.encode())]).rules
 ODD = st.sampled_from(
     [
-        "\t", "\x00", "\ufeff", "\ud7ff", "&a ", "*a", "<<: ", "- ", "? ", ": ", "{", "}", "[", "]", "'", '"', "|", ">", "%x%", "!!binary ", "!!set ",
+        "\t", "\x00", "\ufeff", "\ud7ff", "&a ", "*a", "<<: ", "- ", "? ", ": ", "{", "}", "[", "]", "'", '"', "|", ">", "%x%", "!!binary ", "!!set ", "!!bool ", "!!timestamp ", "!!map ", "!!omap ", "!!int ",
         "null", "~", "yes", "1e999", ".nan", "0x7fffffffffffffffff", "2026-02-30", "12:30:45", "|re", "|contains", "|all", "|expand", "|cidr", "*", "\\",
         "\\*", "condition:", "detection:", "correlation:", "filter:", "rules:", "logsource:", "tags:", "1 of them", "not ", "and ", "(", ")", "---\n", "...\n",
         '"\\ud800"', "action: global\n", "# lint: skip=", "\n", "\r", "\u2028", " " * 20, "x" * 300,
@@ -61,7 +61,7 @@ def _examined(content: bytes) -> None:
     build(files)
 
 
-@settings(max_examples=80)
+@settings(max_examples=200)
 @given(st.sampled_from(TEXTS), st.lists(st.tuples(st.integers(0, 900), st.integers(0, 12), ODD), min_size=1, max_size=4))
 def test_spoilt_text(text: str, edits: list[tuple[int, int, str]]) -> None:
     for place, gone, odd in edits:
@@ -70,7 +70,7 @@ def test_spoilt_text(text: str, edits: list[tuple[int, int, str]]) -> None:
     _examined(text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=3000)
 @given(st.sampled_from(TEXTS), st.integers(0, 2000), st.binary(min_size=1, max_size=6))
 def test_spoilt_bytes(text: str, place: int, odd: bytes) -> None:
     content = text.encode()
@@ -78,7 +78,7 @@ def test_spoilt_bytes(text: str, place: int, odd: bytes) -> None:
     _examined(content[:at] + odd + content[at + len(odd) :])
 
 
-@settings(max_examples=80)
+@settings(max_examples=200)
 @given(st.sampled_from(TEXTS[:3]), st.data())
 def test_values_of_any_type_anywhere(text: str, data: st.DataObject) -> None:
     document = yaml.safe_load(text)
@@ -105,7 +105,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=300)
 @given(st.lists(WORDS, max_size=9))
 def test_both_readers_of_conditions_agree(words: list[str]) -> None:
     """The one that says where a fault is takes what the one that makes expressions takes."""
