@@ -72,61 +72,18 @@ def orjson_rate(path: Path) -> float:
 class Bench:
     """The measurements, each a method that yields figures."""
 
-    def __init__(self, work: Path, runs: int, *, full: bool) -> None:
-        self.work, self.runs, self.full = work, runs, full
+    def __init__(self, work: Path, runs: int, cores: int, *, full: bool) -> None:
+        self.work, self.runs, self.cores, self.full = work, runs, cores, full
 
     def start(self) -> list[Figure]:
         """`soc --help`."""
         return [Figure("soc --help", median(self.runs, lambda: soc("--help")[0]), "s", self.runs, note="bar <= 0.25")]
 
-    def hunt(self) -> list[Figure]:
-        """`soc hunt` on the real Windows events with the public Windows rules, one process; then the same from the store."""
-        events, rules = self._windows(), self._rules()
-        stats = self.work / "stats.json"
-        rates, ratios, peaks = [], [], []
-        for _ in range(self.runs):
-            peak = soc("hunt", str(events), "--rules", str(rules), "--workers", "1", "--stats", str(stats), "-q")[2]
-            rate = json.loads(stats.read_text())["events_per_second"]
-            rates.append(rate)
-            ratios.append(rate / orjson_rate(events))
-            peaks.append(peak)
-        out = [
-            Figure(
-                "hunt windows-dev, public Windows rules",
-                statistics.median(rates),
-                "events/s",
-                self.runs,
-                statistics.median(ratios),
-                "bar >= 40,000",
-            ),
-            Figure("  peak memory", statistics.median(peaks), "MB", self.runs),
-        ]
-        return out + self._retro(events, rules)
+    def sigma(self) -> list[Figure]:
+        """The Sigma engine (benchmarks.sigma)."""
+        from benchmarks.sigma import Sigma
 
-    def _retro(self, events: Path, rules: Path) -> list[Figure]:
-        store = self.work / "windows"
-        soc("--data", str(store), "-q", "collect", "once", "--path", str(events))
-        size = sum(f.stat().st_size for f in (store / "events").rglob("*.parquet"))
-        from detectors.sigma.detector import SigmaDetector
-        from jobs import rulesets
-        from jobs.runtime import Runtime
-
-        runtime = Runtime.open(data=str(store))
-        detector = SigmaDetector(rulesets.load(runtime, [str(rules)]))
-        count = runtime.store.events.head()
-
-        def run() -> float:
-            begin = time.perf_counter()
-            detector.scan(runtime.store.events.scan(0), {}, runtime.clock.now(), runtime.store.events)
-            return count / (time.perf_counter() - begin)
-
-        run()
-        rate = median(self.runs, run)
-        runtime.store.close()
-        return [
-            Figure("the same from the store", rate, "events/s", self.runs, rate / orjson_rate(events), "bar >= 100,000"),
-            Figure("bytes per stored Windows event", size / count, "B", 1, note=f"{events.stat().st_size / count:.0f} B as JSON"),
-        ]
+        return list(Sigma(self, self.cores).all())
 
     def scan(self) -> list[Figure]:
         """A scan with nothing new, rules cached (the public set when it is at hand)."""
@@ -183,7 +140,7 @@ class Bench:
         wall = median(self.runs, lambda: soc("--data", str(store), "-q", "search", f"source.ip:{address}", "--limit", "20")[0])
         return [Figure(f"search source.ip over {total:,} events", wall, "s", self.runs, note="bar <= 2 for 10 M")]
 
-    def _windows(self) -> Path:
+    def windows(self) -> Path:
         import lzma
 
         path = self.work / "windows.ndjson"
@@ -191,7 +148,7 @@ class Bench:
             path.write_bytes(lzma.decompress((DATA / "sigma/windows-dev.ndjson.xz").read_bytes()))
         return path
 
-    def _rules(self) -> Path:
+    def rules(self) -> Path:
         from jobs.rulesets import unpack
 
         folder = self.work / "rules"
@@ -201,6 +158,25 @@ class Bench:
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     (folder / name).write_bytes(content)
         return folder
+
+    def every_rule(self) -> Path:
+        """The whole public set."""
+        from jobs.rulesets import unpack
+
+        folder = self.work / "every"
+        for name, content in unpack(DATA / "sigma/sigmahq-rules.tar.xz"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return folder
+
+    def count(self, store: Path) -> int:
+        """Events of a store."""
+        from store import open_store
+
+        opened = open_store(f"file:{store}", {})
+        head = opened.events.head()
+        opened.close()
+        return head
 
     def _logs(self) -> Path:
         folder = self.work / "drill"
@@ -286,19 +262,20 @@ def show(figures: Sequence[Figure]) -> None:
 def main() -> None:
     """Run the chosen measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", help="start hunt scan parse search (default: all)")
+    parser.add_argument("only", nargs="*", help="start sigma scan parse search (default: all)")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--full", action="store_true", help="search over 10 M events")
+    parser.add_argument("--full", action="store_true", help="also what takes minutes: 10 M events")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(prefix="soc-bench-") as folder:
-        bench = Bench(Path(folder), options.runs, full=options.full)
-        chosen = options.only or ["start", "hunt", "scan", "parse", "search"]
-        if "hunt" in chosen and not DATA.is_dir():
-            print(f"hunt is left out: no public data at {DATA} (SOC_TEST_DATA)")
-            chosen.remove("hunt")
+        bench = Bench(Path(folder), options.runs, cores, full=options.full)
+        chosen = options.only or ["start", "sigma", "scan", "parse", "search"]
+        if "sigma" in chosen and not DATA.is_dir():
+            print(f"sigma is left out: no public data at {DATA} (SOC_TEST_DATA)")
+            chosen.remove("sigma")
         show([figure for name in chosen for figure in getattr(bench, name)()])
 
 
