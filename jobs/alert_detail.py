@@ -18,6 +18,7 @@ from jobs.alerts import every, resolve
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from detectors.sigma.ruleset import RuleSet
     from jobs.runtime import Runtime
 
 LINES: Final = 10
@@ -168,7 +169,7 @@ def replay(runtime: Runtime, prefix: str) -> Replayed:
         return Replayed(alert, False, table.num_rows, 0, (*changed, t("alerts.replay_no_rule", rule=alert.rule.id)))
     if ref.version != alert.rule.version:
         changed.append(t("alerts.replay_version", old=alert.rule.version, new=ref.version))
-    matching = _matching(all_of(rule.route, rule.body), table) if rule else table.num_rows
+    matching = _matching(all_of(rule.route, rule.body), table) if rule else _correlated(runtime, rules, alert)
     if matching < table.num_rows:
         changed.append(t("alerts.replay_fewer", n=table.num_rows - matching, of=table.num_rows))
     return Replayed(alert, not changed, table.num_rows, matching, tuple(changed))
@@ -179,6 +180,21 @@ def _matching(expr: Expr, table: pa.Table) -> int:
     from match import rows
 
     return len(rows(expr, TableBatch(table))) if table.num_rows else 0
+
+
+def _correlated(runtime: Runtime, rules: RuleSet, alert: Alert) -> int:
+    """Events of the alert that the correlation finds again in the store, with those that its windows begin with."""
+    from detectors.sigma.detector import SigmaDetector
+    from detectors.sigma.second import readable
+    from jobs.retro import subset
+
+    part = subset(rules, {alert.rule.id})
+    reach = timedelta(seconds=sum(one.seconds for one in readable(part)))
+    window = TimeWindow(alert.first - reach, alert.last + timedelta(microseconds=1))
+    events = runtime.store.events
+    found = SigmaDetector(part, retro=True, hunt=True).scan(events.chunks(window), {}, runtime.clock.now(), events).findings
+    told = {event for one in found if one.rule.id == alert.rule.id and one.entities == alert.entities for event in one.events}
+    return len(told.intersection(alert.events))
 
 
 def _gone(alert: Alert, table: pa.Table) -> list[str]:

@@ -31,7 +31,7 @@ class Impact:
 
     events: int
     alerts: Mapping[str, int]
-    """Title of the rule -> alerts that these events would have been."""
+    """Title of the rule -> alerts that these events would have been; of correlations those that the store holds."""
     verdicts: Mapping[str, int]
     """Verdict ("" = none yet) -> alerts of the store all of whose events are hidden."""
     confirmed: tuple[str, ...] = ()
@@ -111,6 +111,8 @@ def _impact(rules: Sequence[Rule], found: Sequence[_Hidden], known: Iterable[Ale
             confirmed.append(alert.id)
         if hidden and len(hidden) == len(set(alert.events)):
             verdicts[alert.verdict] += 1
+            if alert.rule.kind == "correlation":  # findings above are of detection rules alone
+                alerts[alert.rule.title] += 1
     return Impact(len(set().union(*by_rule.values())), dict(alerts.most_common()), dict(verdicts), tuple(confirmed))
 
 

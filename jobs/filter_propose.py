@@ -20,7 +20,7 @@ from jobs import filter_guard, rule_filters
 from jobs.alerts import every, get
 from jobs.filter_guard import Refusal
 from jobs.filter_impact import Impact, impacts
-from jobs.filter_traits import Trait, literal, traits
+from jobs.filter_traits import Trait, literal, parts
 
 if TYPE_CHECKING:
     from detectors.sigma.filters import Filter
@@ -35,8 +35,8 @@ _EVENTS: Final = 5_000
 """Newest events of the alert that are looked at."""
 _SELECTION: Final = "false_positive"
 _MIXES: Final = (
-    ("what", "program", "who", "where"), ("what", "program", "where"), ("what", "program", "who"), ("program", "who", "where"),
-    ("program", "where"), ("what", "program"), ("program",), ("where",),
+    ("what", "program", "who", "where"), ("what", "program", "where"), ("what", "program", "who"), ("what", "program"),
+    ("program", "where"), ("where",),
 )  # fmt: skip
 """Which kinds of traits a candidate is made of, narrow to wide."""
 
@@ -79,7 +79,7 @@ def propose(runtime: Runtime, name: str, days: int = 30) -> Proposal:
     table = runtime.store.events.fetch(alert.events[-_EVENTS:])
     if not table.num_rows:
         raise UsageError(f"no event of alert {alert.id} is in the store any more", hint="soc store info")
-    drafts = list(_drafts(runtime, alert, mine, traits(table, mine)))
+    drafts = list(_drafts(runtime, alert, mine, parts(table, mine)))
     true = filter_guard.confirmed(every(runtime.store.records).values())
     refused = filter_guard.refused(rules, [d.filter for d in drafts], true, runtime.store.events)
     good = [d for d in drafts if d.filter.key not in refused and _hides(d.filter, mine, table)]
@@ -127,23 +127,24 @@ class _Draft:
     filter: Filter
 
 
-def _drafts(runtime: Runtime, alert: Alert, rules: Sequence[Rule], found: Sequence[Trait]) -> Iterator[_Draft]:
-    """Filters of different width; each says more than the rule itself does."""
+def _drafts(runtime: Runtime, alert: Alert, rules: Sequence[Rule], found: Sequence[Sequence[Trait]]) -> Iterator[_Draft]:
+    """Filters of different width; each says of every kind of event more than the rule itself does."""
     from detectors.sigma.filters import Filter, read
     from detectors.sigma.model import Other
 
     source = _common([rule.source for rule in rules])
-    seen: set[frozenset[str]] = set()
+    seen: list[list[list[str]]] = []
     for mix in _MIXES:
-        chosen = [one for one in found if one.kind in mix]
-        names = frozenset(one.name for one in chosen)
-        if names in seen or not any(one.tells for one in chosen):
+        chosen = [[one for one in part if one.kind in mix] for part in found]
+        names = [[one.name for one in part] for part in chosen]
+        if names in seen or not chosen or not all(any(one.tells for one in part) for part in chosen):
             continue
-        seen.add(names)
+        seen.append(names)
         data = _document(runtime, alert, rules, (source, chosen))
         one = read(Other("filter", data, "proposed"))
         if isinstance(one, Filter):
-            yield _Draft(yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=120), tuple(o.name for o in chosen), one)
+            text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=120)
+            yield _Draft(text, tuple(dict.fromkeys(name for part in names for name in part)), one)
 
 
 def _common(sources: Sequence[LogSource]) -> Mapping[str, str]:
@@ -156,12 +157,16 @@ def _common(sources: Sequence[LogSource]) -> Mapping[str, str]:
     return same
 
 
-def _document(runtime: Runtime, alert: Alert, rules: Sequence[Rule], said: tuple[Mapping[str, str], Sequence[Trait]]) -> dict[str, Any]:
+def _document(
+    runtime: Runtime, alert: Alert, rules: Sequence[Rule], said: tuple[Mapping[str, str], Sequence[Sequence[Trait]]]
+) -> dict[str, Any]:
     source, chosen = said
-    selection = {one.name: literal(one.values) for one in chosen}
+    maps = [{one.name: literal(one.values) for one in part} for part in chosen]
+    maps = [one for place, one in enumerate(maps) if one not in maps[:place]]
+    selection = maps[0] if len(maps) == 1 else maps
     day = rule_filters.today(runtime)
     ids = [rule.ref.id for rule in rules]
-    own = uuid.uuid5(uuid.NAMESPACE_OID, f"{alert.id} {sorted(selection.items(), key=str)}")
+    own = uuid.uuid5(uuid.NAMESPACE_OID, f"{alert.id} {maps}")
     return {
         "title": one_line(t("tuning.proposed", rule=alert.rule.title, alert=alert.id[:8]), 256),
         "id": str(own),

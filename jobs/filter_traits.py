@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from domain.event import SEP
-from domain.query import Expr, Not, Or, Test, fields_of
+from domain.query import Expr, Not, Or, Test, fields_of, tests
 
 if TYPE_CHECKING:
     from detectors.sigma.model import Rule
 
-MOST: Final = 3
+MOST: Final = 5
 """Distinct values that a stable field may have."""
+_KINDS_OF_EVENTS: Final = 4
+"""Different event codes that an alert may mix, each with traits of its own."""
 _LONGEST: Final = 300
 _KINDS: Final[Mapping[str, str]] = {
     "host.name": "where", "winlog.computer_name": "where", "source.ip": "where", "winlog.event_data.IpAddress": "where",
@@ -47,11 +49,27 @@ class Trait:
     kind: str
     """what, program, who, where."""
     tells: bool
-    """It says more than the rule does: without such a trait a filter would hide the whole rule."""
+    """The rule does not enumerate the field's values itself: a filter of such fields alone would hide a whole branch of the rule."""
 
 
-def traits(table: pa.Table, rules: Sequence[Rule]) -> list[Trait]:
-    """The stable fields of these events: what the rules asked for first, then programs, accounts, machines."""
+def parts(table: pa.Table, rules: Sequence[Rule]) -> list[list[Trait]]:
+    """Traits of each kind of event in it: Sysmon and the security log tell of one process in fields of their own.
+
+    Empty when there are too many kinds.
+    """
+    if "event.code" not in table.column_names:
+        return [traits(table, rules, table)]
+    codes = table["event.code"].cast(pa.string()).fill_null("")
+    distinct = sorted(pc.unique(codes).to_pylist())
+    return [traits(table.filter(pc.equal(codes, code)), rules, table) for code in distinct] if len(distinct) <= _KINDS_OF_EVENTS else []
+
+
+def traits(table: pa.Table, rules: Sequence[Rule], whole: pa.Table) -> list[Trait]:
+    """The stable fields of these events: what the rules asked for first, then programs, accounts, machines.
+
+    A field of which every rule demands just the values that `whole`, all events of the alert, has is left out: it says nothing that the
+    rule does not, and a filter of such fields would hide the whole rule.
+    """
     asked = sorted(set().union(*(fields_of(rule.body) - fields_of(rule.route) for rule in rules)) - {"*"})
     held = set(table.column_names)
     twins = {one for one, other in _TWINS if other in held and one not in asked}
@@ -60,8 +78,8 @@ def traits(table: pa.Table, rules: Sequence[Rule]) -> list[Trait]:
         if field in held and field not in twins and field not in _NEVER:
             values = _values(table[field])
             name = _name(field, rules) if values else ""
-            if name and name not in out:
-                out[name] = Trait(name, values, _KINDS.get(field, "what"), not all(_pinned(rule.body, field) for rule in rules))
+            if name and name not in out and not all(_pinned(rule.body, field, pc.unique(whole[field]).to_pylist()) for rule in rules):
+                out[name] = Trait(name, values, _KINDS.get(field, "what"), not all(_enumerated(rule.body, field) for rule in rules))
     return list(out.values())
 
 
@@ -83,13 +101,20 @@ def _name(field: str, rules: Sequence[Rule]) -> str:
     return names.pop() if len(names) == 1 else ""
 
 
-def _pinned(expr: Expr, field: str) -> bool:
-    """Whether the rule itself demands one certain value of the field, so that asking for it again says nothing new."""
+def _pinned(expr: Expr, field: str, values: Sequence[object]) -> bool:
+    """Whether the rule itself demands one of these values of the field, so that asking for them again says nothing new."""
     if isinstance(expr, Test):
-        return expr.field == field and expr.op == "eq" and len(expr.values) == 1
+        asked = {str(v).lower() for v in expr.values}
+        return expr.field == field and expr.op == "eq" and asked <= {str(v).lower() for v in values}
     if isinstance(expr, Not):
         return False
-    return (all if isinstance(expr, Or) else any)(_pinned(child, field) for child in expr.children)
+    return (all if isinstance(expr, Or) else any)(_pinned(child, field, values) for child in expr.children)
+
+
+def _enumerated(expr: Expr, field: str) -> bool:
+    """Whether the rule names the values of the field one by one."""
+    ops = {test.op for test in tests(expr) if test.field == field}
+    return ops == {"eq"}
 
 
 def literal(values: Sequence[str | int | float]) -> list[str | int | float] | str | int | float:

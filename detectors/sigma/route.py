@@ -144,7 +144,8 @@ class FieldMap:
     def asked(self, name: str) -> str:
         """A name by which rules of this log source ask for an event's field; "" where there is none."""
         short = name.removeprefix(self._prefix) if self._prefix else name
-        for own in (short, name, *(rule for rule, known in self._names.items() if known == name)):
+        others = [rule for rule, known in self._names.items() if known == name]
+        for own in (short, *others, name) if self._prefix else (name, *others):
             with contextlib.suppress(Blind):
                 if self.name(own) == name:
                     return own

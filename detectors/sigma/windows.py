@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import operator
-from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor, frexp, isnan, ldexp
+from math import frexp, isnan, ldexp
 from typing import Any, Final
 
 import numpy as np
 
-from detectors.sigma import terms
+from detectors.sigma import ranks, terms
 from detectors.sigma.correlation import Correlation, number
 from detectors.sigma.gathered import Array, Bools, Ints
 from detectors.sigma.hits import Hits
@@ -250,30 +249,20 @@ def _scaled(value: float, shift: int) -> int:
     return (top << shift) // bottom
 
 
-def _percentiles(windows: Seen, lists: Sequence[Sequence[float]], percentile: float) -> Array:
-    """Linear between the two nearest ranks, over a sorted list that slides along."""
+def _percentiles(windows: Seen, lists: Sequence[Sequence[float]], wanted: float) -> Array:
+    """Linear between the two nearest ranks, over values in order that slide along."""
     codes = windows.hits.value.tolist()
     out = np.full(len(codes), np.nan)
-    held: list[float] = []
+    widest = int((np.arange(len(codes)) - windows.left).max()) + 1
+    held: ranks.Ranked = ranks.Listed() if widest < ranks.WIDE else ranks.Counted(n for one in lists for n in one)
     start = 0
     for here, first in enumerate(windows.left.tolist()):
         while start < first:
             for one in lists[codes[start]]:
-                del held[bisect_left(held, one)]
+                held.remove(one)
             start += 1
         for one in lists[codes[here]]:
-            insort(held, one)
-        if held:
-            out[here] = between(held, percentile)
+            held.add(one)
+        if held.size:
+            out[here] = ranks.percentile(held, wanted)
     return out
-
-
-def between(values: Sequence[float], percentile: float) -> float:
-    """A percentile of sorted values."""
-    rank = (len(values) - 1) * percentile / 100
-    low = floor(rank)
-    if low >= len(values) - 1:
-        return values[-1]
-    part = rank - low
-    below, above = values[low], values[low + 1]
-    return above - (above - below) * (1 - part) if part >= 0.5 else below + (above - below) * part

@@ -218,6 +218,18 @@ def test_what_cannot_be_told_from_a_confirmed_attack_gets_no_filter_and_names_it
     assert f"nothing separates alert {second} from the confirmed alert {first} (Evil path)" in none.stderr
 
 
+def test_no_candidate_says_only_what_the_rule_says_itself(site: Site) -> None:
+    rule = site.folder / "content" / "rules" / "evil.yml"
+    rule.write_text(RULE.replace("{url.path|contains: evil}", "{url.path: [/evil, /worse], http.request.method: GET}"))
+    opened = site.log(line(0, "/evil", "203.0.113.9"), line(1, "/worse", "203.0.113.9"))["opened"]
+    verdict(site, opened[0], "benign")
+    fields = [set(c["fields"]) for c in site.json("rules", "filter", "propose", opened[0])["candidates"]]
+    assert fields == [{"source.ip"}]
+    rule.write_text(rule.read_text().replace("/worse]", "/worse, /never]"))
+    fields = [set(c["fields"]) for c in site.json("rules", "filter", "propose", opened[0])["candidates"]]
+    assert all("source.ip" in one for one in fields)
+
+
 @pytest.mark.parametrize("text", ["C:\\Windows\\a.exe", "\\\\host\\c$\\", "50% *?", "a\\*b", "\\", "\\\\\\x", "C:\\dir\\*"])
 def test_values_are_written_so_that_sigma_reads_them_back(text: str) -> None:
     from detectors.sigma.build import build

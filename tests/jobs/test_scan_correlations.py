@@ -156,3 +156,15 @@ def test_a_new_correlation_sees_the_window_across_the_place_where_scans_began_to
     assert [(title, count) for title, count, *_ in told(soc_here, data)] == [
         ("Many logins", 4), ("Many pages", 5), ("Upload after many logins", 3),
     ]  # fmt: skip
+
+
+def test_a_correlation_is_played_again_over_its_windows(site: Path, soc_here: Soc) -> None:
+    data = str(site / "data")
+    feed(site, soc_here, data, [[("web", line(n * 60, "/login", "203.0.113.9", "a")) for n in range(5)]])
+    [found] = json.loads(soc_here("--data", data, "alerts", "list", "--json", "--rule", "Many logins").stdout)
+    same = soc_here("--data", data, "alerts", "replay", found["id"], "--json")
+    assert (same.returncode, json.loads(same.stdout)["matching"]) == (0, 5)
+    rules = site / "content" / "rules" / "logins.yml"
+    rules.write_text(RULES.replace("timespan: 5m, condition: {gte: 3}", "timespan: 2m, condition: {gte: 4}"))
+    other = soc_here("--data", data, "alerts", "replay", found["id"], "--json")
+    assert (other.returncode, json.loads(other.stdout)["matching"]) == (1, 0)
