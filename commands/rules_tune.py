@@ -174,6 +174,14 @@ def _because(card: Card) -> str:
     return t(f"tuning.why_{key}", "", **numbers, alerts=record.alerts, precision=precision, seconds=seconds, days=card.blind_days)
 
 
+def ordinary(rule: str) -> dict[str, Any] | None:
+    """What the rule did on the benign days and attack samples that precision.json tells of; None when it was not tried."""
+    from jobs import rule_off
+
+    one = rule_off.measured().get(rule)
+    return None if one is None else {**vars(one), "alerts_a_day": round(one.a_day, 2), "noisy": one.noisy}
+
+
 def _card_json(card: Card) -> dict[str, Any]:
     record = card.record
     return {
@@ -181,5 +189,5 @@ def _card_json(card: Card) -> dict[str, Any]:
         "reason": _because(card), "next": card.next, "hits": record.hits, "alerts": record.alerts,
         "verdicts": {"true_positive": record.true, "false_positive": record.false, "benign": record.benign, "duplicate": record.duplicate},
         "open": record.open, "precision": record.precision, "last": iso_local(card.last) if card.last else None,
-        "seconds_per_million_events": record.seconds, "blind_days": card.blind_days,
+        "seconds_per_million_events": record.seconds, "blind_days": card.blind_days, "ordinary_days": ordinary(card.id),
     }  # fmt: skip

@@ -141,6 +141,35 @@ def test_a_verdict_that_comes_later_ends_the_filter_and_what_it_hid_is_looked_at
     assert site.json("rules", "filter", "list")[0]["state"] == "applied"
 
 
+BURST = """
+title: Base
+id: 0b9c6f3e-1111-4a57-9a55-0d9b6f7f6f61
+name: any_login
+logsource: {category: webserver}
+detection: {s: {url.path: /login}, condition: s}
+---
+title: Many logins
+id: 0b9c6f3e-1111-4a57-9a55-0d9b6f7f6f62
+level: high
+correlation: {type: event_count, rules: [any_login], group-by: [source.ip], timespan: 5m, condition: {gte: 4}}
+"""
+
+
+def test_events_that_a_confirmed_correlation_counted_are_protected_too(site: Site) -> None:
+    (site.folder / "content" / "rules" / "burst.yml").write_text(BURST)
+    site.log(*(line(n, "/login", "203.0.113.9") for n in range(5)))
+    found = next(a for a in site.json("alerts", "list", "--limit", "0") if a["rule"]["title"] == "Many logins")
+    verdict(site, found["id"], "true_positive")
+    path = site.filter(rule="any_login")
+    refused = site.json("rules", "filter", "check", str(path), code=1)["filters"][0]["refused"]
+    assert refused == [{"alert": found["id"], "title": "Many logins", "events": 5, "of": 5}]
+    harmless = site.filter("other", rule="any_login", address="198.51.100.1")
+    assert site.json("rules", "filter", "check", str(harmless))["good"]
+    named = site.filter("named", rule="0b9c6f3e-1111-4a57-9a55-0d9b6f7f6f62")
+    said = site.json("rules", "filter", "check", str(named))["remarks"]
+    assert any("filter names a correlation" in one for one in said)
+
+
 def test_a_filter_of_another_log_source_or_an_unknown_rule_does_nothing_and_lint_says_so(site: Site) -> None:
     path = site.filter(rule="no-such-rule")
     path.write_text(
