@@ -17,6 +17,7 @@ from detectors.sigma.ruleset import RuleSet
 from domain import fields
 from domain.i18n import catalogue
 from jobs.hunt import Hunter
+from jobs.hunt_tasks import lot
 from jobs.rule_sources import table
 from jobs.rulesets import unpack
 from tests.collectors.parsers.lines import batch
@@ -48,7 +49,7 @@ def rules(logsource: str, detection: str, feed: tuple[str, ...] = ("sysmon",)) -
 
 def hits(found: RuleSet, lines: list[str]) -> list[int]:
     assert (found.broken, found.blind) == ([], [])
-    return [hit.record for hit in Hunter(found).step(batch(lines)).hits]
+    return [hit.record for hit in Hunter(found).step(lot([batch(lines)])).hits]
 
 
 PROCESS = "product: windows, category: process_creation"
