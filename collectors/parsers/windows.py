@@ -30,17 +30,19 @@ class Windows:
 
     def match(self, records: pa.Array) -> common.Mask:
         """Objects with the marks of one of the shapes."""
-        texts, marks = windows_block.RECENT.of(records)
-        found = [(mark is not None and mark.tells) or _signs(text) for text, mark in zip(texts, marks, strict=True)]
-        return np.array(found, np.bool_) & common_bools(pc.starts_with(records, "{"))
+        look = windows_block.RECENT.of(records)
+        out = np.ones(len(look.texts), np.bool_)
+        out[look.rest] = [_signs(look.texts[row]) for row in look.rest]
+        return out & common_bools(pc.starts_with(records, "{"))
 
     def parse(self, payload: Payload) -> pa.Table:
         """One row per record."""
-        texts, marks = windows_block.RECENT.take(payload.records)
+        look = windows_block.RECENT.take(payload.records)
+        texts = look.texts
         cells = Cells(None if payload.wanted is None else windows_ecs.inputs(payload.wanted))
         rest: Iterable[int] = range(len(texts))
         if payload.wanted is not None and "*" not in payload.wanted:
-            rest = by_kind(texts, marks, cells, payload)
+            rest = by_kind(look, cells, payload)
         bad = _one_by_one(texts, rest, cells)
         if bad:
             return _with_failures(self, payload, bad)

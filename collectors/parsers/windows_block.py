@@ -43,11 +43,6 @@ class Mark(msgspec.Struct, gc=False):
     winlog: msgspec.Raw | None = None
     Event: _Event | None = None
 
-    @property
-    def tells(self) -> bool:
-        """Whether it is one of Windows without doubt."""
-        return (self.EventID is not None and self.Channel is not None) or self.log_name is not None or self.Event is not None
-
 
 FLAT, BEAT_6, EVTX = "flat", "beat6", "evtx"
 _mark: Final = msgspec.json.Decoder(Mark).decode
@@ -70,21 +65,32 @@ def marks(texts: Sequence[str]) -> list[Mark | None]:
         return [_marked(text) for text in texts]
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a first look at some records shows."""
+
+    texts: list[str]
+    kinds: dict[Kind, list[int]]
+    """Rows of each kind."""
+    rest: list[int]
+    """The rows that are read one by one."""
+
+
 class Recent:
-    """Texts and marks of the records that were looked at last: who recognises a batch and who reads it ask for the same."""
+    """The look at the records that were seen last: who recognises a batch and who reads it ask for the same."""
 
     def __init__(self) -> None:
-        self._last: tuple[weakref.ref[pa.Array], list[str], list[Mark | None]] | None = None
+        self._last: tuple[weakref.ref[pa.Array], Look] | None = None
 
-    def of(self, records: pa.Array) -> tuple[list[str], list[Mark | None]]:
+    def of(self, records: pa.Array) -> Look:
         """Of these records; kept."""
         last = self._last
         if last is None or last[0]() is not records:
             texts = records.to_pylist()
-            last = self._last = weakref.ref(records), texts, marks(texts)
-        return last[1], last[2]
+            last = self._last = weakref.ref(records), Look(texts, *kinds(marks(texts)))
+        return last[1]
 
-    def take(self, records: pa.Array) -> tuple[list[str], list[Mark | None]]:
+    def take(self, records: pa.Array) -> Look:
         """The same; not kept any longer."""
         found = self.of(records)
         self._last = None

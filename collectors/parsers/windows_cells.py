@@ -32,6 +32,7 @@ SHIPPER: Final = frozenset({
 """What shippers add: not part of the event (time is taken from it)."""
 _NUMBERS: Final = frozenset({"winlog.process.pid", "winlog.process.thread.id"})
 _GUID: Final = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
+_GUID_LENGTH: Final = 36
 TIMES: Final = "time.utc", "time.local"
 CLOCKS: Final = ("TimeCreated", "UtcTime", "EventTime", "@timestamp")
 """Keys that tell the time, in this order."""
@@ -57,8 +58,8 @@ BEAT_6: Final = {
 }  # fmt: skip
 
 
-Part: TypeAlias = "tuple[common.Ints, list[Any]]"
-"""Rows and their values."""
+Part: TypeAlias = "tuple[common.Ints, list[Any] | str]"
+"""Rows and their values; one text for all of them."""
 
 
 class Cells(dict[str, tuple[list[int], list[Any]]]):
@@ -119,7 +120,9 @@ def table(cells: Cells, payload: Payload) -> pa.Table:
 
 def _column(name: str, parts: Sequence[Part], size: int) -> pa.Array:
     """A dictionary-encoded text column; a number column for the few numeric ones."""
-    texts = [_texts(values, multi=name in _SEVERAL) for _, values in parts]
+    if all(isinstance(values, str) for _, values in parts):
+        return _constants(parts, size)
+    texts = [_texts([values] * len(rows) if isinstance(values, str) else values, multi=name in _SEVERAL) for rows, values in parts]
     coded = _restore((pa.concat_arrays(texts) if len(texts) > 1 else texts[0]).dictionary_encode())
     codes = np.full(size, -1, np.int32)
     found = coded.indices
@@ -130,6 +133,15 @@ def _column(name: str, parts: Sequence[Part], size: int) -> pa.Array:
         return pa.DictionaryArray.from_arrays(indices, coded.dictionary)
     numbers = [n if n is not None and n >= 0 else None for n in map(common.integer, coded.dictionary.to_pylist())]
     return pa.array(numbers, pa.int64()).take(indices)
+
+
+def _constants(parts: Sequence[Part], size: int) -> pa.Array:
+    """A column of which each part has one text."""
+    codes = np.full(size, -1, np.int32)
+    known: dict[Any, int] = {}
+    for rows, value in parts:
+        codes[rows] = known.setdefault(value, len(known))
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(list(known), pa.string()))
 
 
 def _texts(values: list[Any], *, multi: bool) -> pa.Array:
@@ -149,7 +161,10 @@ def _text(value: object) -> str:
 
 def _restore(coded: pa.DictionaryArray) -> pa.DictionaryArray:
     """GUIDs as Windows writes them: braces, lower case. Tested once per distinct value."""
-    plain = pc.match_substring_regex(coded.dictionary, rf"\A{_GUID.pattern}\z")
+    long = pc.equal(pc.binary_length(coded.dictionary), _GUID_LENGTH)
+    if not pc.any(long).as_py():
+        return coded
+    plain = pc.and_(long, pc.match_substring_regex(coded.dictionary, rf"\A{_GUID.pattern}\z"))
     if not pc.any(plain).as_py():
         return coded
     braced = pc.binary_join_element_wise("{", pc.utf8_lower(coded.dictionary), "}", "")

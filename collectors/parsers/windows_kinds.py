@@ -9,27 +9,26 @@ import numpy as np
 
 from collectors.base import Payload
 from collectors.parsers import windows_block, windows_ecs
-from collectors.parsers.windows_block import Mark, Path
+from collectors.parsers.windows_block import Look, Path
 from collectors.parsers.windows_cells import ATTRIBUTES, BEAT_6, CLOCK, CLOCKS, DATA, HEADER, SHIPPER, SYSTEM, TIMES, USER, Cells, put_time
 
 
-def by_kind(texts: Sequence[str], marks: Sequence[Mark | None], cells: Cells, payload: Payload) -> list[int]:
+def by_kind(look: Look, cells: Cells, payload: Payload) -> list[int]:
     """Read what is of a usual shape, only the fields that are needed of its kind; the rows that are left."""
-    groups, rest = windows_block.kinds(marks)
-    for kind, rows in groups.items():
+    rest = list(look.rest)
+    for kind, rows in look.kinds.items():
         paths = _PATHS[kind.shape](_needed(kind, payload), cells.timed)
-        columns: dict[str, list[Any]] = {}
+        columns: dict[str, Any] = {}
         if paths:
             reader = windows_block.reader(paths)
-            rows, found = reader.read(texts, rows, rest)
+            rows, found = reader.read(look.texts, rows, rest)
             for name, get in reader.columns:
                 values = list(map(get, found))
                 columns[name] = _first(columns[name], values) if name in columns else values
         if cells.timed:
             _put_clocks(cells, rows, columns)
-        columns |= {"event.code": [kind.code] * len(rows), "winlog.channel": [kind.channel] * len(rows)}
         places = np.array(rows, np.int32)
-        for name, values in columns.items():
+        for name, values in (*columns.items(), ("event.code", kind.code), ("winlog.channel", kind.channel)):
             cells.parts.setdefault(name, []).append((places, values))
     return sorted(rest)
 
