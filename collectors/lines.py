@@ -50,7 +50,7 @@ class Cutter:
 
     def _fill(self, at: int) -> int:
         """Read up to a block behind what is held; 0 at the end."""
-        size = len(self._buffer) - at if 0 <= self._left <= len(self._buffer) - at else BLOCK
+        size = self._left if 0 <= self._left <= len(self._buffer) - at else BLOCK
         got = int(self._raw.readinto(memoryview(self._buffer)[at : at + size])) if self._left else 0  # type: ignore[attr-defined]
         self._left -= got if self._left > 0 else 0
         return got

@@ -11,12 +11,11 @@ import pyarrow as pa
 from collectors.detect import Parsed, parse
 from domain.event import EventBatch, Rows, TableBatch
 from domain.raw import RawBatch
+from match.holding import ODD
 from match.literals import automaton
 
-_KELVIN = "\u212a".encode()
-"""The one non-ASCII letter that lower-cases to an ASCII letter."""
-_ESCAPE = rb"\u00"
-"""JSON may write an ASCII letter so."""
+_HIDING = (*ODD, r"\u00", *(f"\\u{ord(letter):04x}" for letter in ODD))
+"""Letters that lower-case to an ASCII letter, and what JSON may write for one."""
 
 
 class HuntBatch(TableBatch):
@@ -55,11 +54,12 @@ class HuntBatch(TableBatch):
         places = self._parsed.rows[rows]
         records = self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places))
         offsets, data = _lowered(records)
-        marks = [*(w.encode() for w in words), _ESCAPE, _KELVIN]
-        search = automaton(marks, ahocorasick_rs.MatchKind.LeftmostFirst)
-        hits = [start for _, start, _ in search.find_matches_as_indexes(data)]
-        found = np.unique(np.searchsorted(offsets, np.array(hits, np.int64), side="right") - 1)
-        return rows[found]
+        search = automaton([text.encode() for text in (*words, *_HIDING)], ahocorasick_rs.MatchKind.LeftmostFirst)
+        hits = np.array(search.find_matches_as_indexes(data), np.int64).reshape(-1, 3)
+        first = np.searchsorted(offsets, hits[:, 1], side="right") - 1
+        last = np.searchsorted(offsets, hits[:, 2] - 1, side="right") - 1
+        across = [np.arange(first[n], last[n]) for n in np.flatnonzero(last > first)]  # one across records may hide one in each
+        return rows[np.unique(np.concatenate([first, last, *across]))]
 
 
 def _lowered(records: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], bytes]:

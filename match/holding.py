@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from match.literals import automaton
 from match.values import Mask
 
-_KELVIN = "\u212a".encode()
-"""The one non-ASCII letter that lower-cases to an ASCII letter."""
+ODD = ("\u212a", "\u0130")
+"""The letters outside ASCII that lower-case to an ASCII letter: Kelvin sign, I with a dot."""
 
 
 def rows_holding(columns: Sequence[pa.Array], size: int, words: Sequence[str]) -> Mask:
@@ -30,7 +30,7 @@ def rows_holding(columns: Sequence[pa.Array], size: int, words: Sequence[str]) -
         pieces.append(piece)
         start += len(piece)
     data = b"".join(pieces).lower()
-    marks = [*(word.encode() for word in words), _KELVIN]
+    marks = [text.encode() for text in (*words, *ODD)]
     search = automaton(marks, ahocorasick_rs.MatchKind.LeftmostFirst)
     found = search.find_matches_as_indexes(data)
     out = np.zeros(size, np.bool_)
@@ -40,14 +40,21 @@ def rows_holding(columns: Sequence[pa.Array], size: int, words: Sequence[str]) -
 
 
 def _mark(columns: Sequence[pa.Array], bounds: Sequence[np.ndarray[tuple[int], np.dtype[np.int64]]], found: np.ndarray, out: Mask) -> None:
-    """Rows of the values that matches touch: one across two values may hide a match in either."""
+    """Rows of the values that matches touch: one across values may hide a match in each."""
     starts = np.array([b[0] for b in bounds])
-    for places in (found[:, 1], found[:, 2] - 1):
+    for places in _touched(found, np.concatenate(bounds)):
         owner = np.searchsorted(starts, places, side="right") - 1
         for number in np.unique(owner).tolist():
             mine = places[owner == number]
             value = np.unique(np.searchsorted(bounds[number], mine, side="right") - 1)
             out |= _rows_of(columns[number], value)
+
+
+def _touched(found: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Places in the values that matches touch: where they begin, where they end, and where a value begins between."""
+    first, last = (np.searchsorted(edges, places, side="right") for places in (found[:, 1], found[:, 2] - 1))
+    between = [edges[first[n] : last[n]] for n in np.flatnonzero(last > first + 1)]
+    return found[:, 1], found[:, 2] - 1, *between
 
 
 def _rows_of(column: pa.Array, values: np.ndarray) -> Mask:

@@ -8,6 +8,7 @@ docs.nxlog.co (im_msvistalog).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -68,13 +69,10 @@ def _one_by_one(texts: Sequence[str], rows: Iterable[int], cells: Cells) -> list
 
 
 def _mended(text: str, row: int, cells: Cells) -> bool:
-    """Whether a record that was no JSON for its surrogates is one without them; nothing of it was read before."""
-    mended = paired(text)
-    if mended == text:
-        return False
+    """Whether a record is JSON but for lone surrogates and numbers beyond all bounds (1e999, NaN); nothing of it was read before."""
     try:
-        _read(orjson.loads(mended), row, cells)
-    except (ValueError, AttributeError, TypeError):
+        _read(json.loads(paired(text)), row, cells)
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return False
     return True
 
@@ -97,11 +95,11 @@ def _with_failures(parser: Windows, payload: Payload, bad: list[int]) -> pa.Tabl
 
 
 def _read(event: Mapping[str, Any], row: int, cells: Cells) -> None:
-    if "Event" in event and "System" in event["Event"]:
+    if isinstance(event.get("Event"), dict) and "System" in event["Event"]:
         _read_evtx(event["Event"], row, cells)
     elif isinstance(event.get("winlog"), dict):
         _read_beat(event, row, cells)
-    elif "log_name" in event:
+    elif event.get("log_name") is not None:
         _read_beat_6(event, row, cells)
     else:
         _read_flat(event, row, cells)
@@ -139,9 +137,15 @@ def _read_evtx(event: Mapping[str, Any], row: int, cells: Cells) -> None:
 
 def _put_attributes(cells: Cells, row: int, system: Mapping[str, Any]) -> None:
     for element, attribute, name in ATTRIBUTES:
-        value = ((system.get(element) or {}).get("#attributes") or {}).get(attribute)
+        value = _inner(_inner(system, element), "#attributes").get(attribute)
         if value is not None:
             put(cells, name, row, value)
+
+
+def _inner(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What is nested under a key; empty where something else stands: an odd header hides no event."""
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _put_data(cells: Cells, row: int, data: Mapping[str, Any]) -> None:
@@ -157,7 +161,7 @@ def _put_data(cells: Cells, row: int, data: Mapping[str, Any]) -> None:
 def _read_beat(event: Mapping[str, Any], row: int, cells: Cells) -> None:
     """Winlogbeat: `winlog.*` as it is, ECS fields of its modules beside it."""
     winlog = event["winlog"]
-    code = (event.get("event") or {}).get("code", winlog.get("event_id"))
+    code = _inner(event, "event").get("code", winlog.get("event_id"))
     put(cells, "event.code", row, code)
     for key, value in winlog.items():
         if key in ("event_data", "user_data") and isinstance(value, dict):
@@ -186,7 +190,7 @@ def _read_beat_6(event: Mapping[str, Any], row: int, cells: Cells) -> None:
     for part in (event.get("event_data"), event.get("user_data")):
         if isinstance(part, dict):
             _put_data(cells, row, part)
-    for key, value in (event.get("user") or {}).items():
+    for key, value in _inner(event, "user").items():
         put(cells, f"winlog.user.{key}", row, value)
     put(cells, TIMES[0], row, event.get("@timestamp"))
 

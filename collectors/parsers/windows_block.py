@@ -6,17 +6,20 @@ by the decoder, not built. What has another shape than is usual is left to `wind
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
-Scalar: TypeAlias = str | int | float | bool | None
+_LIMIT: Final = 1 << 63
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-_LIMIT, le=_LIMIT - 1)]
+Scalar: TypeAlias = str | Int64 | float | bool | None
 """A record that holds anything else where text is usual is left."""
 Path: TypeAlias = tuple[str, ...]
 """Keys from the top of a record to a value."""
@@ -29,16 +32,24 @@ class _System(msgspec.Struct, gc=False):
 
 class _Event(msgspec.Struct, gc=False):
     System: _System
+    EventData: msgspec.Raw = msgspec.Raw()
     UserData: msgspec.Raw | None = None
+
+    @property
+    def code(self) -> int | str | None:
+        """EventID, where it is a plain one."""
+        found = self.System.EventID
+        return found if type(found) is str or (type(found) is int and abs(found) < _LIMIT) else None
 
 
 class Mark(msgspec.Struct, gc=False):
     """What tells the shape and the kind of a record."""
 
     Channel: str | None = None
-    EventID: int | str | None = None
+    EventID: Int64 | str | None = None
     log_name: str | None = None
-    event_id: int | str | None = None
+    event_id: Int64 | str | None = None
+    event_data: msgspec.Raw = msgspec.Raw()
     user_data: msgspec.Raw | None = None
     winlog: msgspec.Raw | None = None
     Event: _Event | None = None
@@ -61,7 +72,7 @@ def marks(texts: Sequence[str]) -> list[Mark | None]:
     """One for each text; None where it is no such record."""
     try:
         return list(map(_mark, texts))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return [_marked(text) for text in texts]
 
 
@@ -103,7 +114,7 @@ RECENT: Final = Recent()
 def _marked(text: str) -> Mark | None:
     try:
         return _mark(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 
@@ -115,13 +126,12 @@ def kinds(found: Sequence[Mark | None]) -> tuple[dict[Kind, list[int]], list[int
         if mark is None or mark.winlog is not None:
             rest.append(row)
         elif mark.Event is not None:
-            key = (EVTX, mark.Event.System.Channel, mark.Event.System.EventID)
-            if mark.Event.UserData is None and type(key[2]) in (int, str):
-                groups.setdefault(key, []).append(row)
-            else:
-                rest.append(row)
+            event = mark.Event
+            usual = event.UserData is None and not _nested(event.EventData)
+            (groups.setdefault((EVTX, event.System.Channel, event.code), []) if usual else rest).append(row)
         elif mark.log_name is not None:
-            (groups.setdefault((BEAT_6, mark.log_name, mark.event_id), []) if mark.user_data is None else rest).append(row)
+            usual = mark.user_data is None and not _nested(mark.event_data)
+            (groups.setdefault((BEAT_6, mark.log_name, mark.event_id), []) if usual else rest).append(row)
         else:
             groups.setdefault((FLAT, mark.Channel, mark.EventID), []).append(row)
     out: dict[Kind, list[int]] = {}
@@ -131,6 +141,14 @@ def kinds(found: Sequence[Mark | None]) -> tuple[dict[Kind, list[int]], list[int
         else:
             out.setdefault(Kind(shape, channel, str(code)), []).extend(rows)
     return {kind: sorted(rows) for kind, rows in out.items()}, sorted(rest)
+
+
+_NESTED: Final = re.compile(rb'"\s*:\s*\{').search
+
+
+def _nested(data: msgspec.Raw) -> bool:
+    """Whether data may hold objects, whose fields count as its own (true for some texts, too)."""
+    return _NESTED(data) is not None
 
 
 class Reader:

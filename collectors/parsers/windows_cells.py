@@ -25,6 +25,8 @@ HEADER: Final = {
     "UserID": "winlog.user.identifier", "AccountName": "winlog.user.name", "Domain": "winlog.user.domain",
     "AccountType": "winlog.user.type", "Message": "message", "Severity": "log.level",
 }  # fmt: skip
+_SECOND: Final = frozenset(key for number, key in enumerate(HEADER) if HEADER[key] in list(HEADER.values())[:number])
+"""Names that count only where the first of that meaning has no value."""
 SHIPPER: Final = frozenset({
     "@version", "host", "port", "tags", "type", "SourceModuleName", "SourceModuleType", "EventReceivedTime", "SeverityValue",
     "EventTypeOrignal", "Category", "@timestamp", "EventTime", "TimeCreated", "message", "timestamp", "level", "log_name",
@@ -72,17 +74,20 @@ class Cells(dict[str, tuple[list[int], list[Any]]]):
         self.slots: dict[str, tuple[list[int], list[Any]] | None] = dict.fromkeys(SHIPPER)
         self.parts: dict[str, list[Part]] = {}
         """The same for rows that were read kind by kind; None = missing."""
+        self.seconds: dict[str, tuple[list[int], list[Any]]] = {}
+        """What names of the second rank say."""
 
     def all_of(self, name: str) -> list[Part]:
-        """What is known of one column."""
-        rows, values = self.get(name, ([], []))
-        return [*self.parts.get(name, ()), *([(np.array(rows, np.int32), values)] if rows else ())]
+        """What is known of one column; a later part overrides an earlier one."""
+        told = (self.seconds.get(name, ([], [])), self.get(name, ([], [])))
+        return [*self.parts.get(name, ()), *((np.array(rows, np.int32), values) for rows, values in told if rows)]
 
     def slot(self, key: str) -> tuple[list[int], list[Any]] | None:
         """The lists of one of NXLog's names, made when it is first seen."""
         name = HEADER.get(key) or DATA + key
         if self.wanted is None or name in self.wanted:
-            self.slots[key] = self.setdefault(name, ([], []))
+            first = self.setdefault(name, ([], []))
+            self.slots[key] = self.seconds.setdefault(name, ([], [])) if key in _SECOND else first
         else:
             self.slots[key] = None
         return self.slots[key]

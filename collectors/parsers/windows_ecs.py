@@ -263,15 +263,8 @@ def _typed(name: str, column: Any) -> Any:
     if name not in _LONG or pa.types.is_integer(column.type):
         return column
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    numbers = pa.array([_number(v) for v in coded.dictionary.to_pylist()], pa.int64())
+    numbers = pa.array([common.integer(v) for v in coded.dictionary.to_pylist()], pa.int64())
     return numbers.take(coded.indices)
-
-
-def _number(text: str) -> int | None:
-    try:
-        return int(text, 16) if text.startswith("0x") else int(text)
-    except ValueError:
-        return None
 
 
 def micros(values: Sequence[Any], tz: str) -> list[int]:

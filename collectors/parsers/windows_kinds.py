@@ -40,6 +40,8 @@ def _first(one: list[Any], two: list[Any]) -> list[Any]:
 
 def _put_clocks(cells: Cells, rows: Sequence[int], columns: dict[str, list[Any]]) -> None:
     """The time of each record, from the keys that tell it; they are taken out of `columns`."""
+    if not any(CLOCK + key in columns for key in CLOCKS):
+        return  # EVTX has one clock, a column like any other
     none = [None] * len(rows)
     told = [columns.pop(CLOCK + key, none) for key in CLOCKS]
     for row, created, utc, local, shipped in zip(rows, *told, strict=True):

@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from collectors import evtx, lines, whole
@@ -193,3 +194,14 @@ def test_utf16_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(lines, "BLOCK", 7)
     (tmp_path / "u.log").write_bytes(b"\xff\xfe" + "Đỗ Văn\r\n😀 hai\nba".encode("utf-16-le"))
     assert [r for _, _, r in read(tmp_path / "u.log")[0]] == ["Đỗ Văn".encode(), "😀 hai".encode(), b"ba"]
+
+
+def test_parts_of_a_file_with_a_line_longer_than_two_blocks_give_every_record_once(tmp_path: Path) -> None:
+    path = tmp_path / "long.log"
+    path.write_bytes(b"first\n" + b"y" * (60 << 20) + b"\n" + b"".join(b"%d\n" % n for n in range(2_000_000)))
+    problems: list[whole.Problem] = []
+    found = [b for span in whole.spans(path, whole.LINES) for b in whole.part(path, span, "long.log", 0, problems.append)]
+    positions = np.concatenate([batch.positions for batch in found])
+    assert np.array_equal(positions, np.array([0, *range(2, 2_000_002)]))
+    assert found[-1].records[-1].as_py() == b"1999999"
+    assert [p.reason for p in problems] == [f"line 1: {60 << 20} bytes exceed the limit of {16 << 20}"]

@@ -134,3 +134,51 @@ def test_odd_values_never_raise_and_rows_stay_in_place(shapes: list[dict[str, An
         part[data.draw(st.sampled_from(["Image", "User", "ProcessId", "EventID", "@timestamp", "Data", "Thêm"]))] = data.draw(json_values)
         texts.append(json.dumps(event))
     assert parse(*texts).num_rows == len(texts)
+
+
+def test_brackets_by_the_thousand_stop_no_batch() -> None:
+    deep = json.dumps(FLAT)[:-1] + ',"x":' + "[" * 100_000 + "]" * 100_000 + "}"
+    texts = pa.array([json.dumps(FLAT), deep], pa.string())
+    assert PARSER.match(texts).tolist() == [True, True]
+    for wanted in (None, frozenset({"event.kind", "winlog.event_data.CommandLine"})):
+        table = parse(json.dumps(FLAT), deep, wanted=wanted)
+        assert row(table, 0)["winlog.event_data.CommandLine"] == "cmd /c whoami"
+        assert row(table, 1)["event.kind"] == "pipeline_error"
+
+
+def _with(event: Any, *path: str, value: object) -> Any:
+    copied = json.loads(json.dumps(event))
+    at = copied
+    for key in path[:-1]:
+        at = at.setdefault(key, {})
+    at[path[-1]] = value
+    return copied
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        _with(EVTX, "Event", "System", "Provider", value="text"),
+        _with(EVTX, "Event", "System", "Execution", value=[1]),
+        _with(EVTX, "Event", "EventData", "ProcessId", value="99999999999999999999"),
+        _with(FLAT, "Event", value="System was started"),
+        _with(FLAT, "Event", value=None),
+        _with(FLAT, "log_name", value=None),
+        _with(BEAT, "event", value="text"),
+        json.dumps(FLAT)[:-1] + ',"Load":1e999}',
+        json.dumps(FLAT)[:-1] + ',"Load":NaN}',
+        {"log_name": "Security", "event_id": 1, "user": "text", "event_data": {"CommandLine": "cmd /c whoami"}},
+    ],
+)
+@pytest.mark.parametrize("wanted", [None, frozenset({"event.kind", "event.code", "winlog.event_data.CommandLine"})])
+def test_odd_values_elsewhere_hide_no_event(event: Any, wanted: frozenset[str] | None) -> None:
+    found = row(parse(event, wanted=wanted), 0)
+    assert (found["event.code"], found["winlog.event_data.CommandLine"]) == ("1", "cmd /c whoami")
+
+
+@pytest.mark.parametrize("order", [("Hostname", "Computer"), ("Computer", "Hostname")])
+def test_two_names_of_one_meaning_the_first_known_counts(order: tuple[str, str]) -> None:
+    event = {key: value for key, value in FLAT.items() if key != "Hostname"}
+    event |= {key: key.upper() for key in order}
+    for wanted in (None, frozenset({"winlog.computer_name"})):
+        assert parse(event, wanted=wanted)["winlog.computer_name"][0].as_py() == "HOSTNAME"
