@@ -42,7 +42,10 @@ def trial(
             common.say(f"  {sample}")
     for problem in found.problems:
         common.say(problem)
-    rows = [[t(f"alerts.level_{a.rule.level}"), titles.full(a.rule), ", ".join(e.value for e in a.entities), a.count] for a in found.alerts[:_TOP]]
+    rows = [
+        [t(f"alerts.level_{a.rule.level}"), titles.full(a.rule), ", ".join(e.value for e in a.entities), a.count]
+        for a in found.alerts[:_TOP]
+    ]
     if rows:
         common.show([t("hunt.level"), t("hunt.rule"), t("trial.entities"), t("hunt.hits")], rows)
     common.say(t("trial.summary", events=found.events, alerts=len(found.alerts), rules=found.rules, blind=found.blind))

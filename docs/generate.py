@@ -73,6 +73,7 @@ What `soc store publish` lays out on a cluster ([dashboards.md](dashboards.md)),
 
 LOGSOURCES = "docs/logsources.md"
 
+
 def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(words, command) of a command and everything below it."""
     yield words, command

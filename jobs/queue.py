@@ -65,7 +65,8 @@ def _word(name: str, value: object) -> object:
 def item_json(item: Item) -> dict[str, Any]:
     """An item as `--json` shows it."""
     return {
-        "kind": item.kind, "id": item.id, "title": item.title, "rule": rule_json(item.alerts[0].rule), "level": item.level, "score": item.score,
+        "kind": item.kind, "id": item.id, "title": item.title, "rule": rule_json(item.alerts[0].rule), "level": item.level,
+        "score": item.score,
         "why": [{"key": p.key, "points": p.points, "values": dict(p.values), "text": sentence(p)} for p in item.why],
         "alerts": [a.id for a in item.alerts], "entities": pairs(item.entities), "first": iso_local(item.first),
         "last": iso_local(item.last), "opened_at": iso_local(item.opened), "status": item.status, "assignee": item.assignee or None,

@@ -41,7 +41,7 @@ class CaseResult:
     why: str = ""
 
 
-def test_cases(roots: Sequence[Path], least: int = 1) -> Iterator[CaseResult]:
+def test_cases(roots: Sequence[Path], least: int) -> Iterator[CaseResult]:
     """Run every NAME.test.yml below the roots against the rule beside it; a rule with fewer cases than `least` of a kind is a failure."""
     from detectors.sigma.model import rule_files
 

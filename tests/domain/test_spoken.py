@@ -160,4 +160,6 @@ def test_every_shipped_attack_name_has_words(language: str) -> None:
 
 def test_the_report_and_the_screen_name_tactics_alike() -> None:
     report, attack_names = i18n.catalogue("vi", "report"), i18n.catalogue("vi", "attack")
-    assert {report[f"tactic_{name}"].lower() for name in attack.attack().tactics} == {attack_names[name] for name in attack.attack().tactics}
+    assert {report[f"tactic_{name}"].lower() for name in attack.attack().tactics} == {
+        attack_names[name] for name in attack.attack().tactics
+    }

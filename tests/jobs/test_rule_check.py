@@ -22,7 +22,9 @@ from tests.conftest import Soc
 SYSMON = "windows.sysmon_operational"
 D = "winlog.event_data."
 HEAD = "title: {title}\nid: {id}\nlevel: high\ntags: [attack.t1059.001, attack.execution]\n"
-PROCESS = HEAD + """logsource: {{product: windows, category: process_creation}}
+PROCESS = (
+    HEAD
+    + """logsource: {{product: windows, category: process_creation}}
 detection:
   image: {{Image|endswith: x.exe}}
   original: {{OriginalFileName: x.exe}}
@@ -30,6 +32,7 @@ detection:
   line: {{CommandLine|contains: y}}
   condition: {condition}
 """
+)
 
 
 def rules(*texts: str) -> RuleSet:
@@ -94,13 +97,18 @@ def test_a_data_set_of_which_only_fields_are_known_is_taken_at_its_word():
 
 
 def test_a_rule_is_as_good_as_its_best_feed():
-    text = (HEAD + "logsource: {{product: linux, category: process_creation}}\ndetection: {{s: {{CommandLine|contains: x}}, condition: s}}\n").format(
-        title="L", id="00000000-0000-4000-8000-000000000009"
-    )
+    text = (
+        HEAD + "logsource: {{product: linux, category: process_creation}}\ndetection: {{s: {{CommandLine|contains: x}}, condition: s}}\n"
+    ).format(title="L", id="00000000-0000-4000-8000-000000000009")
     audit = {"": 5, "event.dataset": 5, "auditd.log.record_type": 5, "event.type": 5, "process.command_line": 4}
     kinds = {"auditd.log": [{"auditd.log.record_type": frozenset({"execve"}), "event.type": frozenset({"start"})}]}
     assert rule_check.check(rules(text), Seen({"auditd.log": audit}, kinds))[0].status == LIVE
-    assert rule_check.check(rules(text), Seen({"auditd.log": audit}, {"auditd.log": [{"auditd.log.record_type": frozenset({"path"})}]}))[0].status == BLIND
+    assert (
+        rule_check.check(rules(text), Seen({"auditd.log": audit}, {"auditd.log": [{"auditd.log.record_type": frozenset({"path"})}]}))[
+            0
+        ].status
+        == BLIND
+    )
 
 
 def test_a_feed_that_lacks_what_another_has_is_partial():
@@ -140,11 +148,17 @@ def test_a_correlation_sees_with_the_eyes_of_its_bases(kind: str, condition: str
     states = {s.title: s for s in rule_check.check(found, sysmon("Image"))}
     assert states["C"].status == status
     if status == BLIND:
-        assert (states["C"].reason, states["C"].missing, states["C"].next) == ("rules it needs see nothing: B", (D + "CommandLine",), "command_line")
+        assert (states["C"].reason, states["C"].missing, states["C"].next) == (
+            "rules it needs see nothing: B",
+            (D + "CommandLine",),
+            "command_line",
+        )
 
 
 def test_a_correlation_whose_group_never_occurs_is_blind():
-    found = rules(process("image"), process("image", "B", 2), CORRELATION.format(type="temporal", condition="").replace("[Computer]", "[User]"))
+    found = rules(
+        process("image"), process("image", "B", 2), CORRELATION.format(type="temporal", condition="").replace("[Computer]", "[User]")
+    )
     state = next(s for s in rule_check.check(found, sysmon("Image")) if s.title == "C")
     assert (state.status, state.reason) == (BLIND, f"rules it needs see nothing: A, B; group-by field never seen: {D}User")
 
@@ -208,7 +222,13 @@ def _collected(soc: Soc, tmp_path: Path, logs: Mapping[str, Sequence[str]]) -> N
 
 
 def test_the_command_over_a_store(soc: Soc, tmp_path: Path):
-    event = {"EventID": 1, "Channel": "Microsoft-Windows-Sysmon/Operational", "Hostname": "A", "UtcTime": "2026-11-24 01:00:00.000", "Image": "C:\\x.exe"}
+    event = {
+        "EventID": 1,
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "Hostname": "A",
+        "UtcTime": "2026-11-24 01:00:00.000",
+        "Image": "C:\\x.exe",
+    }
     _collected(soc, tmp_path, {"win": [json.dumps(event)]})
     (tmp_path / "r.yml").write_text(process("image"))
     (tmp_path / "s.yml").write_text(process("line", "B", 2))

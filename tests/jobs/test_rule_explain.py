@@ -149,7 +149,9 @@ def test_a_correlation_tells_group_and_window(tmp_path: Path, explained: Soc) ->
     assert out.returncode == 1, out.stderr
     assert "nhóm: IP nguồn (source.ip) = 203.0.113.9" in out.stdout
     assert "Ten or evil: 2 sự kiện" in out.stdout
-    assert "→ Không kích hoạt: 2 sự kiện “Ten or evil” với IP nguồn (source.ip) 203.0.113.9 trong 5 phút (ngưỡng: từ 3 trở lên)" in out.stdout
+    assert (
+        "→ Không kích hoạt: 2 sự kiện “Ten or evil” với IP nguồn (source.ip) 203.0.113.9 trong 5 phút (ngưỡng: từ 3 trở lên)" in out.stdout
+    )
     found = json.loads(explained("rules", "explain", "c.yml", last, "--json").stdout)
     assert (found["window"]["measure"], found["group"]) == (2, {"source.ip": "203.0.113.9"})
     other = explained("rules", "explain", "c.yml", "web.log:2", "--lang", "en")

@@ -78,7 +78,9 @@ def told(soc: Soc, data: str) -> list[Any]:
     """Open alerts of the correlations of this test, without ids."""
     found = json.loads(soc("--data", data, "alerts", "list", "--json", "--limit", "0", "--status", "open").stdout)
     titles = ("Upload after many logins", "Many pages", "Many logins")
-    return sorted((a["rule"]["title"], a["count"], a["first"], a["last"], str(a["entities"])) for a in found if a["rule"]["title"] in titles)
+    return sorted(
+        (a["rule"]["title"], a["count"], a["first"], a["last"], str(a["entities"])) for a in found if a["rule"]["title"] in titles
+    )
 
 
 def feed(site: Path, soc: Soc, data: str, parts: Sequence[Sequence[tuple[str, str]]], faults: Sequence[str] = ()) -> list[str]:
@@ -141,7 +143,7 @@ def test_alerts_that_a_late_line_joins_are_merged_and_show_it(site: Path, soc_he
 def test_a_new_correlation_sees_the_window_across_the_place_where_scans_began_to_run_it(site: Path, soc_here: Soc) -> None:
     rules = site / "content" / "rules" / "logins.yml"
     data = str(site / "data")
-    rules.write_text(RULES.split("---\ntitle: Many logins")[0])
+    rules.write_text(RULES.split("---\ntitle: Many logins", maxsplit=1)[0])
     feed(site, soc_here, data, [[("web", line(n, "/login", "203.0.113.9", "a"))] for n in range(2)])
     rules.write_text(RULES)
     with (site / "web.log").open("a") as file:

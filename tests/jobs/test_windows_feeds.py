@@ -43,8 +43,12 @@ EVENTS = [
     record("A", 40, 4688, NewProcessName=WHOAMI, SubjectUserName="A$", NewProcessId="0x1235"),
     record("B", 5, 4688, NewProcessName=WHOAMI, SubjectUserName="lan.nt", NewProcessId="0x1236"),
     record("A", 9, 3, Image="C:\\x.exe", Initiated="true", DestinationPort="4444", SourcePort="50001", User="TINH\\lan"),
-    record("A", 9, 5156, Application="\\device\\harddiskvolume2\\x.exe", Direction="%%14593", DestPort="4444", SourcePort="50001", Protocol="6"),
-    record("B", 9, 5156, Application="\\device\\harddiskvolume2\\x.exe", Direction="%%14593", DestPort="4444", SourcePort="50002", Protocol="6"),
+    record(
+        "A", 9, 5156, Application="\\device\\harddiskvolume2\\x.exe", Direction="%%14593", DestPort="4444", SourcePort="50001", Protocol="6"
+    ),
+    record(
+        "B", 9, 5156, Application="\\device\\harddiskvolume2\\x.exe", Direction="%%14593", DestPort="4444", SourcePort="50002", Protocol="6"
+    ),
 ]
 
 
@@ -74,7 +78,11 @@ def test_security_events_count_where_sysmon_told_nothing(soc: Soc, tmp_path: Pat
 
 
 def test_a_source_that_says_what_it_is_feeds_rules_of_applications(soc: Soc, tmp_path: Path):
-    rule = RULES.partition("---")[0].replace("Whoami", "Start of a program").replace("product: windows, category: process_creation", "product: jvm, category: application")
+    rule = (
+        RULES.partition("---")[0]
+        .replace("Whoami", "Start of a program")
+        .replace("product: windows, category: process_creation", "product: jvm, category: application")
+    )
     rule = rule[: rule.index("detection:")] + "detection: {k: ['java.lang.ProcessBuilder'], condition: k}\n"
     (tmp_path / "soc.toml").write_text(
         '[[source]]\nid = "app"\ntype = "file"\npath = "app.log"\nservice_type = "Spring"\n[[source]]\nid = "other"\ntype = "file"\npath = "other.log"\n'

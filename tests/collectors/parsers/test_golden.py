@@ -18,7 +18,15 @@ from tests.collectors.parsers.lines import events
 GOLDEN = Path(__file__).parents[2] / "data" / "parsers"
 JOINED = {"linux_audit"}
 """Formats whose records are joined with their siblings in the same batch: a record alone lacks fields, it never has others."""
-OVERRULED = {"process.executable", "process.args", "process.args_count", "process.command_line", "event.action", "event.type", "event.category"}
+OVERRULED = {
+    "process.executable",
+    "process.args",
+    "process.args_count",
+    "process.command_line",
+    "event.action",
+    "event.type",
+    "event.category",
+}
 LOGS = sorted(GOLDEN.glob("*/*.log"))
 
 

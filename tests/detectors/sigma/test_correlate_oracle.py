@@ -51,11 +51,19 @@ def specs(draw: st.DrawFn, names: tuple[str, ...]) -> dict[str, Any]:
     if kind.startswith("temporal") and draw(st.booleans()):
         text = draw(st.sampled_from([None, *IN_WORDS])) if set(names) == set(WORDS) else None
         if text:
-            spec |= {"condition": text, "rules": [n for n in WORDS if n in text.replace("and", "").replace("not", "")], "ways": IN_WORDS[text]}
+            spec |= {
+                "condition": text,
+                "rules": [n for n in WORDS if n in text.replace("and", "").replace("not", "")],
+                "ways": IN_WORDS[text],
+            }
             spec.pop("aliases", None)
             spec["group-by"] = groups
         return spec
-    limits = st.integers(0, 4) if kind in ("event_count", "value_count", "temporal", "temporal_ordered") else st.sampled_from([-1, 0, 0.5, 1.5, 2])
+    limits = (
+        st.integers(0, 4)
+        if kind in ("event_count", "value_count", "temporal", "temporal_ordered")
+        else st.sampled_from([-1, 0, 0.5, 1.5, 2])
+    )
     spec["condition"] = draw(st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte", "eq", "neq"]), limits, min_size=1, max_size=2))
     if kind.startswith("value_"):
         spec["condition"]["field"] = draw(st.sampled_from(FIELDS))

@@ -30,7 +30,9 @@ HOUR = 3600
 
 def ruleset(*specs: Mapping[str, Any]) -> RuleSet:
     """Rules a and b, and correlations c0, c1, ..."""
-    documents = [{"title": f"c{n}", "id": f"c{n}", "correlation": {"group-by": ["source.ip"], "timespan": "10m", **s}} for n, s in enumerate(specs)]
+    documents = [
+        {"title": f"c{n}", "id": f"c{n}", "correlation": {"group-by": ["source.ip"], "timespan": "10m", **s}} for n, s in enumerate(specs)
+    ]
     rules = build([("rules.yml", yaml.safe_dump_all([*BASES, *documents]).encode())])
     assert rules.broken == []
     return rules
@@ -259,8 +261,19 @@ def test_the_last_event_of_an_ordered_correlation_names_more_entities_and_the_re
 
 
 def test_events_of_several_feeds_meet_in_one_group_under_the_names_of_each() -> None:
-    base = {"title": "av", "id": "av", "logsource": {"category": "antivirus"}, "detection": {"s": {"Signature|contains": "EICAR"}, "condition": "s"}}
-    spec = {"type": "value_count", "rules": ["av"], "group-by": ["Signature"], "timespan": "10m", "condition": {"field": "Filename", "gte": 2}}
+    base = {
+        "title": "av",
+        "id": "av",
+        "logsource": {"category": "antivirus"},
+        "detection": {"s": {"Signature|contains": "EICAR"}, "condition": "s"},
+    }
+    spec = {
+        "type": "value_count",
+        "rules": ["av"],
+        "group-by": ["Signature"],
+        "timespan": "10m",
+        "condition": {"field": "Filename", "gte": 2},
+    }
     documents = [base, {"title": "c0", "id": "c0", "correlation": spec}]
     rules = build([("rules.yml", yaml.safe_dump_all(documents).encode())])
     at = {"@timestamp": T0, "thapcanh.source": "x"}

@@ -21,7 +21,10 @@ def test_only_terms_that_hold_and_are_asked_for() -> None:
         Or((Test("user.name", "eq", ("an", "binh")), Test("user.name", "eq", ("chi",)))), Not(Test("user.domain", "eq", ("x",))),
         Test("process.name", "endswith", ("cmd.exe", "sh")),
     ))  # fmt: skip
-    assert found(expr, user__name="Binh", process__name="bash") == [("user.name", "Binh", "eq: binh"), ("process.name", "bash", "endswith: sh")]
+    assert found(expr, user__name="Binh", process__name="bash") == [
+        ("user.name", "Binh", "eq: binh"),
+        ("process.name", "bash", "endswith: sh"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,9 @@ def test_a_long_value_is_shown_where_it_matched(test: Test) -> None:
 
 
 def test_a_match_at_the_end_is_shown() -> None:
-    ((_, value, expected),) = found(Test("process.executable", "endswith", ("\\evil.exe",)), process__executable="C:\\" + "a" * 500 + "\\evil.exe")
+    ((_, value, expected),) = found(
+        Test("process.executable", "endswith", ("\\evil.exe",)), process__executable="C:\\" + "a" * 500 + "\\evil.exe"
+    )
     assert (value[-9:], expected) == ("\\evil.exe", "endswith: \\evil.exe")
 
 

@@ -28,10 +28,24 @@ BOTH = ("sysmon", "security")
 SYSMON = "Microsoft-Windows-Sysmon/Operational"
 DEFENDER = "Microsoft-Windows-Windows Defender/Operational"
 
-OPENCANARY = {"dst_host": "10.20.30.9", "dst_port": 22, "local_time": "2026-11-24 01:15:03.120", "logtype": 4002, "node_id": "bay-01", "src_host": "10.20.30.41"}
+OPENCANARY = {
+    "dst_host": "10.20.30.9",
+    "dst_port": 22,
+    "local_time": "2026-11-24 01:15:03.120",
+    "logtype": 4002,
+    "node_id": "bay-01",
+    "src_host": "10.20.30.41",
+}
 KUBERNETES = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "verb": "create", "objectRef": {"resource": "pods", "subresource": "exec"}}
 CLOUDTRAIL = {"eventVersion": "1.08", "eventSource": "iam.amazonaws.com", "eventName": "CreateUser", "awsRegion": "ap-southeast-1"}
-ZEEK = {"_path": "dns", "ts": 1795482903.1, "id.orig_h": "10.20.30.41", "id.resp_h": "10.20.40.53", "id.resp_p": 53, "query": "x.pool.example"}
+ZEEK = {
+    "_path": "dns",
+    "ts": 1795482903.1,
+    "id.orig_h": "10.20.30.41",
+    "id.resp_h": "10.20.40.53",
+    "id.resp_p": 53,
+    "query": "x.pool.example",
+}
 
 
 def lines_of(*names: str) -> list[str]:
@@ -65,7 +79,9 @@ WFP = windows(5156, "Security", Application="\\device\\harddiskvolume2\\windows\
     ("detection", "alone", "both"),
     [
         pytest.param(r"{Image|endswith: '\whoami.exe', ParentImage|endswith: '\w3wp.exe'}", [1], [0, 1], id="names of 4688"),
-        pytest.param("{CommandLine|contains: '/all', IntegrityLevel: [High, S-1-16-12288]}", [1], [0, 1], id="labels are other words for levels"),
+        pytest.param(
+            "{CommandLine|contains: '/all', IntegrityLevel: [High, S-1-16-12288]}", [1], [0, 1], id="labels are other words for levels"
+        ),
         pytest.param("{OriginalFileName: whoami.exe}", [1], [1], id="4688 has no original file name: that branch is left out"),
         pytest.param(r"[{OriginalFileName: whoami.exe}, {Image|endswith: '\whoami.exe'}]", [1], [0, 1], id="the other branch stays"),
         pytest.param("{IntegrityLevel|contains: ig}", [1], [1], id="parts of a translated word cannot be asked of 4688"),
@@ -83,7 +99,13 @@ def test_security_events_feed_network_connection_where_they_are_asked_for():
 
 
 def test_events_of_one_kind_do_not_feed_rules_of_another():
-    assert hits(rules(PROCESS, "{CommandLine|contains: all}", BOTH), [windows(4104, "Microsoft-Windows-PowerShell/Operational", CommandLine="all")]) == []
+    assert (
+        hits(
+            rules(PROCESS, "{CommandLine|contains: all}", BOTH),
+            [windows(4104, "Microsoft-Windows-PowerShell/Operational", CommandLine="all")],
+        )
+        == []
+    )
 
 
 LINUX = lines_of("sysmon_linux/sysmon", "linux_audit/joined")
@@ -93,11 +115,19 @@ AUDIT = len(lines_of("sysmon_linux/sysmon"))
 @pytest.mark.parametrize(
     ("logsource", "detection", "expected"),
     [
-        pytest.param("category: process_creation", "{Image|endswith: /curl, CommandLine|contains: m.php}", [AUDIT + 1], id="EXECVE names the program"),
+        pytest.param(
+            "category: process_creation", "{Image|endswith: /curl, CommandLine|contains: m.php}", [AUDIT + 1], id="EXECVE names the program"
+        ),
         pytest.param("category: process_creation", "{Image|endswith: /dash, CommandLine|contains: sh}", [0, AUDIT + 14], id="both feeds"),
-        pytest.param("category: process_creation", "{ParentImage|contains: php-fpm, User: www-data}", [0], id="only Sysmon knows the parent"),
-        pytest.param("category: process_creation", "{CurrentDirectory|startswith: /var/www, User: www-data}", [0, AUDIT + 1], id="directory and user"),
-        pytest.param("category: file_event", "{TargetFilename|endswith: /m.php, Image|endswith: /curl}", [2, AUDIT + 8], id="files that are made"),
+        pytest.param(
+            "category: process_creation", "{ParentImage|contains: php-fpm, User: www-data}", [0], id="only Sysmon knows the parent"
+        ),
+        pytest.param(
+            "category: process_creation", "{CurrentDirectory|startswith: /var/www, User: www-data}", [0, AUDIT + 1], id="directory and user"
+        ),
+        pytest.param(
+            "category: file_event", "{TargetFilename|endswith: /m.php, Image|endswith: /curl}", [2, AUDIT + 8], id="files that are made"
+        ),
         pytest.param("category: network_connection", "{Initiated: 'true', DestinationPort: 4444}", [1, AUDIT + 10], id="connections"),
         pytest.param("category: network_connection", "{Initiated: 'false', DestinationPort: 4444}", [], id="all of auditd's are outgoing"),
         pytest.param("category: network_connection", "{DestinationIp|cidr: '2001:db8::/32'}", [1, AUDIT + 12], id="IPv6"),
@@ -153,7 +183,11 @@ def test_other_log_sources(logsource: str, detection: str, lines: list[str], exp
     [
         ("product: okta, service: okta", "{a: b}", "no parser reads the audit logs of this cloud service (product=okta/service=okta)"),
         ("product: nobody, service: knows", "{a: b}", "no log source product=nobody/service=knows: no parser yields such events"),
-        ("category: webserver", "{cs-content-type: x}", "no event of the log source holds the field: cs-content-type - category=webserver (combined)"),
+        (
+            "category: webserver",
+            "{cs-content-type: x}",
+            "no event of the log source holds the field: cs-content-type - category=webserver (combined)",
+        ),
         ("category: firewall", "{colour: red}", "no event of the log source holds the field: colour - category=firewall (fortigate)"),
         ("product: linux, category: firewall, service: x", "{action|contains: acc}", "the log source writes other words"),
     ],
