@@ -16,6 +16,10 @@ from match.literals import automaton
 
 _HIDING = (*ODD, r"\u00", *(f"\\u{ord(letter):04x}" for letter in ODD))
 """Letters that lower-case to an ASCII letter, and what JSON may write for one."""
+_AS_WRITTEN = frozenset({"windows"})
+"""Parsers whose values stand in the record as they are; others undo escapes (%20, hex), name numbers, join records."""
+_JOINING = frozenset({"linux_audit"})
+"""Parsers that give a record fields of others in the batch."""
 
 
 class HuntBatch(TableBatch):
@@ -31,10 +35,10 @@ class HuntBatch(TableBatch):
     def holding(self, words: Sequence[str], rows: Rows) -> tuple[EventBatch, Rows]:
         """All fields of those of `rows` whose raw record may hold one of the words (lower-case ASCII), and these rows.
 
-        Records are searched as they came, in one pass; only those that hold a word, or escape characters, are parsed in full.
-        Without words all of them are.
+        Where values stand in records as they are, these are searched in one pass; only those that hold a word, or escape characters,
+        are parsed in full. Otherwise, and without words, all of them are.
         """
-        plain = self._batch.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+        plain = self._parsed.parser in _AS_WRITTEN and self._batch.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
         found = self._candidates(tuple(words), rows) if plain and words else rows
         if not len(found):
             return TableBatch(self.table.slice(0, 0)), found
@@ -42,6 +46,8 @@ class HuntBatch(TableBatch):
 
     def whole(self, rows: Rows, wanted: frozenset[str] | None) -> pa.Table:
         """These rows parsed once more, with these fields (None = all)."""
+        if self._parsed.parser in _JOINING and len(rows) < self.rows:
+            return self.whole(np.arange(self.rows, dtype=np.int32), wanted).take(pa.array(rows))
         places = self._parsed.rows[rows]
         part = RawBatch(
             self._batch.source, self._batch.stream, self._batch.records.take(pa.array(places)), self._batch.positions[places],
