@@ -67,20 +67,23 @@ class Joined:
     def _ids(self) -> pa.Array:
         return pa.concat_arrays([part.ids() for part in self._parts])
 
-    def holding(self, words: Sequence[str], rows: Rows) -> tuple[TableBatch, Rows]:
-        """All text of those of `rows` that may hold one of the words, and these rows: part by part, without joining columns."""
-        tables, found = [], []
+    def candidates(self, words: Sequence[str]) -> Rows:
+        """Rows that may hold one of the words: part by part, without joining columns; all rows of a part that cannot tell."""
+        found = []
+        for start, part in zip(self._starts.tolist(), self._parts, strict=False):
+            look = getattr(part, "candidates", None)
+            found.append((np.arange(part.rows, dtype=np.int32) if look is None else look(words)) + start)
+        return np.concatenate(found).astype(np.int32)
+
+    def texts(self, rows: Rows) -> TableBatch:
+        """All text of these rows."""
+        tables = []
         for start, end, part in zip(self._starts, self._starts[1:], self._parts, strict=False):
             mine = (rows[(rows >= start) & (rows < end)] - start).astype(np.int32)
-            look = getattr(part, "holding", None)
-            if look is None:
-                tables.append(part.table(mine, [name for name in part.fields() if searchable(name)]))
-            else:
-                batch, mine = look(words, mine)
-                tables.append(batch.table)
-            found.append(mine + start)
-        together = pa.concat_tables([t for t in tables if t.num_rows] or tables[:1], promote_options="default")
-        return TableBatch(together), np.concatenate(found).astype(np.int32)
+            look = getattr(part, "texts", None)
+            if len(mine):
+                tables.append(part.table(mine, [n for n in part.fields() if searchable(n)]) if look is None else look(mine).table)
+        return TableBatch(pa.concat_tables(tables, promote_options="default") if tables else self._parts[0].table([], []))
 
     def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
         """These rows, in this order, and columns."""

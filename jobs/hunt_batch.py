@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import ahocorasick_rs
 import numpy as np
@@ -32,17 +33,30 @@ class HuntBatch(TableBatch):
         super().__init__(parsed.table)
         self._batch, self._parsed = batch, parsed
 
-    def holding(self, words: Sequence[str], rows: Rows) -> tuple[EventBatch, Rows]:
-        """All fields of those of `rows` whose raw record may hold one of the words (lower-case ASCII), and these rows.
+    def candidates(self, words: Sequence[str]) -> Rows:
+        """Rows whose record may hold one of the words (lower-case ASCII) in any case, or characters that could hide one.
 
-        Where values stand in records as they are, these are searched in one pass; only those that hold a word, or escape characters,
-        are parsed in full. Otherwise, and without words, all of them are.
+        Where values stand in records as they are, these are searched in one pass; otherwise every row may.
         """
-        plain = self._parsed.parser in _AS_WRITTEN and self._batch.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
-        found = self._candidates(tuple(words), rows) if plain and words else rows
-        if not len(found):
-            return TableBatch(self.table.slice(0, 0)), found
-        return TableBatch(self.whole(found, None)), found
+        every = np.arange(self.rows, dtype=np.int32)
+        if self._parsed.parser not in _AS_WRITTEN or self._batch.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+            return every
+        offsets, data = self._text
+        search = automaton([text.encode() for text in (*words, *_HIDING)], ahocorasick_rs.MatchKind.LeftmostFirst)
+        hits = np.array(search.find_matches_as_indexes(data), np.int64).reshape(-1, 3)
+        first = np.searchsorted(offsets, hits[:, 1], side="right") - 1
+        last = np.searchsorted(offsets, hits[:, 2] - 1, side="right") - 1
+        across = [np.arange(first[n], last[n]) for n in np.flatnonzero(last > first)]  # one across records may hide one in each
+        return every[np.unique(np.concatenate([first, last, *across]))]
+
+    @cached_property
+    def _text(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], bytes]:
+        places = self._parsed.rows
+        return _lowered(self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places)))
+
+    def texts(self, rows: Rows) -> EventBatch:
+        """All fields of these rows."""
+        return TableBatch(self.whole(rows, None) if len(rows) else self.table.slice(0, 0))
 
     def whole(self, rows: Rows, wanted: frozenset[str] | None) -> pa.Table:
         """These rows parsed once more, with these fields (None = all)."""
@@ -54,18 +68,6 @@ class HuntBatch(TableBatch):
             self._batch.arrivals[places], self._batch.checkpoint, None, self._parsed.parser, self._batch.encoding, self._batch.tz,
         )  # fmt: skip
         return parse(part, wanted)[0].table
-
-    def _candidates(self, words: tuple[str, ...], rows: Rows) -> Rows:
-        """Those of `rows` whose record holds a word in any case, or characters that could hide one."""
-        places = self._parsed.rows[rows]
-        records = self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places))
-        offsets, data = _lowered(records)
-        search = automaton([text.encode() for text in (*words, *_HIDING)], ahocorasick_rs.MatchKind.LeftmostFirst)
-        hits = np.array(search.find_matches_as_indexes(data), np.int64).reshape(-1, 3)
-        first = np.searchsorted(offsets, hits[:, 1], side="right") - 1
-        last = np.searchsorted(offsets, hits[:, 2] - 1, side="right") - 1
-        across = [np.arange(first[n], last[n]) for n in np.flatnonzero(last > first)]  # one across records may hide one in each
-        return rows[np.unique(np.concatenate([first, last, *across]))]
 
 
 def _lowered(records: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], bytes]:

@@ -16,27 +16,33 @@ ODD = ("\u212a", "\u0130")
 """The letters outside ASCII that lower-case to an ASCII letter: Kelvin sign, I with a dot."""
 
 
-def rows_holding(columns: Sequence[pa.Array], size: int, words: Sequence[str]) -> Mask:
-    """One bool per row: some value may hold a word (lower-case ASCII with a letter). Never false for a row that does.
+class Texts:
+    """Text columns, plain or dictionary-encoded (others are taken as text), ready to be searched."""
 
-    `columns`: text, plain or dictionary-encoded; others are taken as text.
-    """
-    texts = [_text(column) for column in columns]
-    values = [column.dictionary if pa.types.is_dictionary(column.type) else column for column in texts]
-    bounds, pieces, start = [], [], 0
-    for array in values:
-        offsets, piece = _bytes(array)
-        bounds.append(offsets - offsets[0] + start)
-        pieces.append(piece)
-        start += len(piece)
-    data = b"".join(pieces).lower()
-    marks = [text.encode() for text in (*words, *ODD)]
-    search = automaton(marks, ahocorasick_rs.MatchKind.LeftmostFirst)
-    found = search.find_matches_as_indexes(data)
-    out = np.zeros(size, np.bool_)
-    if found:
-        _mark(texts, bounds, np.array(found, np.int64), out)
-    return out
+    def __init__(self, columns: Sequence[pa.Array], size: int) -> None:
+        self._size = size
+        self._columns = [_text(column) for column in columns]
+        self._bounds, pieces, start = [], [], 0
+        for column in self._columns:
+            offsets, piece = _bytes(column.dictionary if pa.types.is_dictionary(column.type) else column)
+            self._bounds.append(offsets - offsets[0] + start)
+            pieces.append(piece)
+            start += len(piece)
+        self._data = b"".join(pieces).lower()
+
+    def holding(self, words: Sequence[str]) -> Mask:
+        """One bool per row: some value may hold a word (lower-case ASCII with a letter). Never false for a row that does."""
+        search = automaton([text.encode() for text in (*words, *ODD)], ahocorasick_rs.MatchKind.LeftmostFirst)
+        found = search.find_matches_as_indexes(self._data)
+        out = np.zeros(self._size, np.bool_)
+        if found:
+            _mark(self._columns, self._bounds, np.array(found, np.int64), out)
+        return out
+
+
+def rows_holding(columns: Sequence[pa.Array], size: int, words: Sequence[str]) -> Mask:
+    """`Texts.holding` for one question."""
+    return Texts(columns, size).holding(words)
 
 
 def _mark(columns: Sequence[pa.Array], bounds: Sequence[np.ndarray[tuple[int], np.dtype[np.int64]]], found: np.ndarray, out: Mask) -> None:

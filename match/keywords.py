@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,13 @@ class Keywords:
         self._answers: dict[int, Mask] = {}
         self._searched = np.zeros(len(rows), np.bool_)
 
+    @cached_property
+    def _candidates(self) -> Rows | None:
+        """Rows of the batch that may hold a keyword; None when that cannot be told beforehand."""
+        words = [safe_word(text) for text in self._tests.texts]
+        find = getattr(self._batch, "candidates", None)
+        return None if find is None or self._tests.special or not all(words) else find(words)
+
     def holds(self, number: int, at: Rows) -> Mask:
         """One bool for each of these positions in `rows`: some value of the event holds the keyword."""
         fresh = at[~self._searched[at]]
@@ -51,14 +59,11 @@ class Keywords:
     def _searchable(self, at: Rows) -> tuple[EventBatch, Rows | None, Rows]:
         """The batch to search, which of its rows, and their positions in `self._rows`."""
         rows = self._rows[at]
-        holding = getattr(self._batch, "holding", None)
-        words = [safe_word(text) for text in self._tests.texts]
-        if self._tests.special or not all(words):
-            words = []
-        if holding is None or (not words and getattr(self._batch, "complete", True)):
+        found = self._candidates
+        if found is None and getattr(self._batch, "complete", True):
             return self._batch, None if len(rows) == self._batch.rows else rows, at
-        batch, found = holding(words, rows)
-        return batch, None, at[np.searchsorted(rows, found)]
+        kept = np.ones(len(rows), np.bool_) if found is None else np.isin(rows, found, assume_unique=True)
+        return self._batch.texts(rows[kept]), None, at[kept]  # type: ignore[attr-defined]
 
     def _spread(self, values: Values, place: Rows) -> None:
         for number, mask in self._masks(values):

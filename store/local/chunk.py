@@ -17,7 +17,7 @@ from domain import fields
 from domain.errors import StoreError
 from domain.event import Column, Rows, TableBatch, encode
 from domain.raw import Int64s
-from match.holding import rows_holding
+from match.holding import Texts
 from match.keywords import searchable
 from store.local.folder import Lock
 from store.local.layout import Group
@@ -154,12 +154,17 @@ class SegmentChunk:
     def _times(self) -> Int64s:
         return np.asarray(self._present("@timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
-    def holding(self, words: Sequence[str], rows: Rows) -> tuple[TableBatch, Rows]:
-        """All text of those of `rows` that may hold one of the words (lower-case ASCII), and these rows: one pass over distinct values."""
-        texts = self._texts
-        columns = [column.chunk(0) for column in texts.columns if not _counts(column.type)]
-        found = rows[rows_holding(columns, self.rows, words)[rows]]
-        return TableBatch(texts.take(pa.array(found))), found
+    def candidates(self, words: Sequence[str]) -> Rows:
+        """Rows that may hold one of the words (lower-case ASCII) in some text: one pass over distinct values."""
+        return np.flatnonzero(self._searched.holding(words)).astype(np.int32)
+
+    @cached_property
+    def _searched(self) -> Texts:
+        return Texts([column.chunk(0) for column in self._texts.columns if not _counts(column.type)], self.rows)
+
+    def texts(self, rows: Rows) -> TableBatch:
+        """All text of these rows."""
+        return TableBatch(self._texts.take(pa.array(rows)))
 
     @cached_property
     def _texts(self) -> pa.Table:
