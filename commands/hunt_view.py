@@ -38,7 +38,7 @@ def show(asked: Asked, outcome: Outcome, form: str, limit: int) -> None:
             common.emit(outcome.figures)
     elif form != "table":
         common.show(KEYS, [_plain(row, outcome) for row in shown], form)
-    elif rows and not common.OPTIONS.quiet:
+    elif rows:
         _table(shown)
     if len(shown) < len(rows) and not common.OPTIONS.json:
         common.say(t("hunt.more_rows", n=len(rows) - len(shown)))

@@ -59,7 +59,7 @@ def list_(
         return
     states = job.listing(_load(rules))
     common.show(_headers(), _rows(states, limit, form), form, _KEYS)
-    _count(states)
+    _count(states, "rules.count_list")
 
 
 @app.command()
@@ -89,9 +89,9 @@ def check(
     rules_check.filters(rule_check.idle_filters(found, seen))
 
 
-def _count(states: Any) -> None:
+def _count(states: Any, key: str = "rules.count") -> None:
     counts = {status: sum(1 for s in states if s.status == status) for status in ("LIVE", "PARTIAL", "BLIND", "ERROR")}
-    common.say(t("rules.count", "", **counts))
+    common.say(t(key, "", **counts))
 
 
 @app.command()

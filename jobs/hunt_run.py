@@ -73,8 +73,8 @@ class Outcome:
 def check(asked: Asked) -> None:
     """UsageError for what cannot be hunted, before anything is opened."""
     for path in asked.paths:
-        if not Path(path).exists():
-            raise UsageError(f"no such file or folder: {path}")
+        if not path or not Path(path).exists():
+            raise UsageError(f"no such file or folder: {path or '(empty name)'}", hint="soc hunt . for this folder" if not path else "")
 
 
 Told = Callable[[dict[str, Any]], None]

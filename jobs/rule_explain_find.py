@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ import orjson
 import pyarrow as pa
 
 from domain import titles
-from domain.errors import UsageError
+from domain.clock import iso_local
+from domain.errors import ContentError, UsageError
 from domain.event import table_of
 from domain.raw import RawBatch
 from jobs import rulesets
@@ -50,7 +52,7 @@ class Found:
 
 
 def find_rule(runtime: Runtime, name: str, roots: list[str]) -> Found:
-    """By id or its unique prefix, by a file, or by words of the title. UsageError lists the candidates."""
+    """By id or its unique prefix, by a file, or by words of the title. UsageError lists the candidates; ContentError: the file is wrong."""
     from detectors.sigma.second import Second
 
     if Path(name).is_file():
@@ -69,7 +71,7 @@ def find_rule(runtime: Runtime, name: str, roots: list[str]) -> Found:
     if not found and blind:
         raise UsageError(f"{blind[0].title} is BLIND: {blind[0].reason}", where=blind[0].file)
     if not found and rules.broken and not name:
-        raise UsageError(rules.broken[0].reason, where=f"{rules.broken[0].file}:{rules.broken[0].line}", hint="soc rules lint")
+        raise ContentError(rules.broken[0].reason, where=f"{rules.broken[0].file}:{rules.broken[0].line}", hint="soc rules lint")
     listed = "; ".join(f"{r.ref.id[:8]} {r.ref.title}" for r in found[:_NAMED])
     raise UsageError(f"{len(found)} rules are called {name}" + (f": {listed}" if listed else ""), hint="soc rules list")
 
@@ -151,4 +153,10 @@ def facts(table: pa.Table) -> Iterator[tuple[str, str]]:
     for name in ("@timestamp", "host.name", "event.dataset", "event.code", "event.id"):
         value = table[name][0].as_py() if name in table.column_names else None
         if value is not None:
-            yield name, value.hex() if isinstance(value, bytes) else str(value)
+            yield name, _fact(value)
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, datetime):
+        return iso_local(value)
+    return value.hex() if isinstance(value, bytes) else str(value)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain import silence
 from domain.alert import STREAM, Finding, RuleRef
+from domain.i18n import t
 from domain.window import TimeWindow, moment
-from jobs import retro, rulesets
+from jobs import retro, rule_off, rulesets
 
 if TYPE_CHECKING:
     from detectors.sigma.ruleset import RuleSet
@@ -82,11 +83,15 @@ class DryRun:
 
 
 def dry_run(runtime: Runtime, name: str, version: str, since: str, tick: Callable[[float], None] = lambda _: None) -> DryRun:
-    """The pack in that version ("" = without it) instead of the one that runs, over the events since then (7d, an instant)."""
-    now = rulesets.load(runtime)
-    then = rulesets.load(runtime, instead={name: version})
+    """The pack in that version ("" = without it) instead of the one that runs, as scans run it, since then (7d, an instant)."""
     end = runtime.clock.now()
-    return compare(runtime, now, then, TimeWindow(moment(since, end), end), tick)
+    then = rulesets.load(runtime, instead={name: version})
+    off = rule_off.listing(runtime, then)
+    now, then = (rule_off.without(runtime, rules) for rules in (rulesets.load(runtime), then))
+    out = compare(runtime, now, then, TimeWindow(moment(since, end), end), tick)
+    if off:
+        out.notes.append(t("packs.dry_off", n=len(off)))
+    return out
 
 
 def compare(runtime: Runtime, now: RuleSet, then: RuleSet, window: TimeWindow, tick: Callable[[float], None] = lambda _: None) -> DryRun:

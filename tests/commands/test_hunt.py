@@ -312,3 +312,14 @@ def test_a_whole_case_in_vietnamese_says_nothing_in_keys(soc_here: Soc, case: Pa
         )
         == []
     )
+
+
+def test_quiet_leaves_the_table_and_no_messages(soc_here: Soc, case: Path) -> None:
+    done = soc_here("hunt", "logs", "--rules", "rules", "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "PC-01" in done.stdout
+
+
+def test_an_empty_name_is_no_folder(soc_here: Soc, case: Path) -> None:
+    done = soc_here("hunt", "", "--rules", "rules")
+    assert (done.returncode, "no such file or folder: (empty name)" in done.stderr) == (2, True)

@@ -153,6 +153,7 @@ def test_a_correlation_tells_group_and_window(tmp_path: Path, explained: Soc) ->
         "→ Không kích hoạt: 2 sự kiện “Ten or evil” với IP nguồn (source.ip) 203.0.113.9 trong 5 phút (ngưỡng: từ 3 trở lên)" in out.stdout
     )
     found = json.loads(explained("rules", "explain", "c.yml", last, "--json").stdout)
+    assert found["event"]["@timestamp"].endswith("+07:00")
     assert (found["window"]["measure"], found["group"]) == (2, {"source.ip": "203.0.113.9"})
     other = explained("rules", "explain", "c.yml", "web.log:2", "--lang", "en")
     assert "→ Does not fire: the event matches none of the 1 base rules." in other.stdout
@@ -173,7 +174,7 @@ def test_convert_gives_the_query_of_the_library(tmp_path: Path, soc_here: Soc) -
     assert soc_here("rules", "convert", "r.yml", "--pipeline", "x").returncode == 2
     (tmp_path / "bad.yml").write_text("title: x\n")
     bad = soc_here("rules", "convert", "bad.yml")
-    assert (bad.returncode, "bad.yml: cannot be converted" in bad.stderr) == (4, True)
+    assert (bad.returncode, "bad.yml:1: cannot be converted: logsource is missing" in bad.stderr) == (4, True)
 
 
 def test_a_record_of_an_event_log_by_its_id(tmp_path: Path, shared_data: Path, soc_here: Soc) -> None:
@@ -197,3 +198,9 @@ def _read(pack: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = pack.extractfile(member)
     assert file is not None
     return file.read()
+
+
+def test_a_rule_file_that_is_wrong_is_told_as_such(tmp_path: Path, soc_here: Soc) -> None:
+    (tmp_path / "bad.yml").write_text("title: x\n")
+    bad = soc_here("rules", "explain", "bad.yml", "bad.yml")
+    assert (bad.returncode, "bad.yml:1: logsource is missing" in bad.stderr) == (4, True)

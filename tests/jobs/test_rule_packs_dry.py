@@ -93,3 +93,13 @@ def test_cut_into_steps_it_is_the_same(trial: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(rule_packs_dry, "STEP", 1)
     assert trial(new)["by"] == whole["by"]
     assert whole["rules"][0]["id"] == ident("C")
+
+
+def test_rules_that_are_off_are_not_tried_and_flood_nothing(trial: Any, tmp_path: Path) -> None:
+    loud = {"loud.yml": rule("Loud", "login")}
+    assert trial(OLD | loud)["by"]["Loud"] == (2, 0, 8)
+    with (tmp_path / "soc.toml").open("a") as config:
+        config.write(f'[rules]\noff = ["{ident("Loud")}"]\n')
+    found = trial(OLD | loud, "--lang", "en")
+    assert (found["new"], found["by"]) == (0, {})
+    assert "1 rules are off and were not tried: scans do not run them (soc rules list --off)" in found["notes"]
