@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ from domain.tuning import thresholds
 from jobs import rule_filters, rulesets
 
 if TYPE_CHECKING:
+    from detectors.sigma.model import Other
     from detectors.sigma.ruleset import RuleSet
     from jobs.runtime import Runtime
 
@@ -105,14 +106,25 @@ def without(runtime: Runtime, rules: RuleSet) -> RuleSet:
     off = ids(runtime).keys() & ({r.ref.id for r in rules.rules} | {str(o.data.get("id")) for o in rules.correlations})
     if not off:
         return replace(rules, fingerprint=rules.fingerprint + suffix(runtime))
-    correlations = [o for o in rules.correlations if str(o.data.get("id")) not in off]
-    needed = {str(name) for o in correlations for name in _bases(o.data)}
+    correlations, needed = _standing(rules.correlations, off)
     kept = [
         replace(r, quiet=True) if r.ref.id in off else r
         for r in rules.rules
         if r.ref.id not in off or r.ref.id in needed or (r.name and r.name in needed)
     ]
     return replace(rules, rules=kept, correlations=correlations, bare={}, fingerprint=rules.fingerprint + suffix(runtime))
+
+
+def _standing(correlations: Sequence[Other], off: Collection[str]) -> tuple[list[Other], set[str]]:
+    """The correlations that are on, with those that they stand on, and every name that they need."""
+    kept = {number for number, one in enumerate(correlations) if str(one.data.get("id")) not in off}
+    needed: set[str] = set()
+    while True:
+        needed = {str(name) for number in kept for name in _bases(correlations[number].data)}
+        more = {n for n, one in enumerate(correlations) if n not in kept and needed & {str(one.data.get("id")), str(one.data.get("name"))}}
+        if not more:
+            return [one for number, one in enumerate(correlations) if number in kept], needed
+        kept |= more
 
 
 def _bases(data: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.tuning import Record, judge
-from jobs import rule_off
+from jobs import rule_off, rulesets
 from tests.conftest import Soc
 from tests.jobs.test_rule_filters import RULE_ID, Site, line, verdict
 
@@ -144,7 +144,24 @@ def test_a_rule_that_proved_noisy_is_off_until_it_is_switched_on(site: Site, mon
 
 
 def test_what_is_shipped_of_the_measurement_can_be_read_and_holds_figures_alone() -> None:
-    data = json.loads((rule_off.rulesets.SHIPPED / rule_off.FILE).read_text("utf-8"))
+    data = json.loads((rulesets.SHIPPED / rule_off.FILE).read_text("utf-8"))
     assert data["about"]["benign_days"]
     assert len(rule_off.measured()) > 100
     assert all(len(one) == len(data["about"]["columns"]) and all(isinstance(n, int) for n in one) for one in data["rules"].values())
+
+
+def test_what_is_off_still_feeds_what_stands_on_it(site: Site) -> None:
+    chain = """
+title: {title}
+id: {id}
+correlation: {{type: event_count, rules: [{base}], timespan: 10m, group-by: [source.ip], condition: {{gte: {least}}}}}
+level: high
+"""
+    rules = site.folder / "content" / "rules"
+    (rules / "child.yml").write_text(chain.format(title="Child", id="11111111-2222-4333-8444-555555555501", base=RULE_ID, least=2))
+    child = "11111111-2222-4333-8444-555555555501"
+    (rules / "parent.yml").write_text(chain.format(title="Parent", id="11111111-2222-4333-8444-555555555502", base=child, least=1))
+    config = site.folder / "soc.toml"
+    config.write_text(config.read_text() + f'[rules]\noff = ["{RULE_ID}", "{child}"]\n')
+    site.log(line(0, "/evil", "203.0.113.9"), line(1, "/evil", "203.0.113.9"))
+    assert [alert["rule"]["title"] for alert in site.json("alerts", "list", "--limit", "0")] == ["Parent"]
