@@ -164,4 +164,6 @@ level: high
     config = site.folder / "soc.toml"
     config.write_text(config.read_text() + f'[rules]\noff = ["{RULE_ID}", "{child}"]\n')
     site.log(line(0, "/evil", "203.0.113.9"), line(1, "/evil", "203.0.113.9"))
-    assert [alert["rule"]["title"] for alert in site.json("alerts", "list", "--limit", "0")] == ["Parent"]
+    titles = {alert["rule"]["title"] for alert in site.json("alerts", "list", "--limit", "0")}
+    assert "Parent" in titles
+    assert not titles & {"Evil path", "Child"}
