@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -140,12 +141,19 @@ def _cases(path: Path) -> Iterator[dict[str, Any]]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    try:
-                        yield json.loads(paired(line.decode("utf-8", "replace")))
-                    except (ValueError, RecursionError) as error:
-                        raise UsageError(f"not JSON: {error}", where=f"{path}:{number}") from None
-    except OSError as error:
-        raise UsageError(error.strerror or str(error), where=str(path)) from None
+                    yield _case(line, f"{path}:{number}")
+    except (OSError, EOFError, zlib.error) as error:  # the last two: a compressed file that is cut off or damaged
+        raise UsageError(getattr(error, "strerror", None) or str(error), where=str(path)) from None
+
+
+def _case(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(paired(line.decode("utf-8-sig", "replace")))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not JSON: {error}", where=where) from None
+    if not isinstance(found, dict):
+        raise UsageError("a case is a mapping: rule or rule_path, event, expected", where=where)
+    return found
 
 
 @app.command(help=t("rulehelp.cmd_explain"))
