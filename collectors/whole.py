@@ -168,6 +168,9 @@ def part(path: Path, span: Span, label: str, arrival: int, tell: Callable[[Probl
     context = _Context(arrival, tell, parser)
     try:
         with path.open("rb") as raw:
+            size = os.fstat(raw.fileno()).st_size
+            if size < span.end and (size >= span.start or span.start == evtx.HEADER):
+                tell(Problem(label, t("collect.shrank")))
             if raw.read(len(evtx.MAGIC)) == evtx.MAGIC:
                 yield from _chunks(raw, span, label, context)
                 return

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import tarfile
 import tracemalloc
 import zipfile
@@ -236,3 +237,15 @@ def test_a_file_as_large_as_the_first_buffer(tmp_path: Path, size: int) -> None:
     (tmp_path / "edge.log").write_bytes(content)
     found, problems = read(tmp_path)
     assert (b"\n".join(record for _, _, record in found), problems) == (content.removesuffix(b"\n"), [])
+
+
+@pytest.mark.parametrize("left", [0, 40_000_000, 64_000_000])
+def test_a_file_that_becomes_shorter_while_it_is_read_is_told_once(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456\n" * 9_000_000)
+    spans = list(whole.spans(path, whole.LINES))
+    os.truncate(path, left)
+    problems: list[whole.Problem] = []
+    found = sum(len(b.records) for span in spans for b in whole.part(path, span, "log", 0, problems.append))
+    assert found == left // 8
+    assert problems == [whole.Problem("log", t("collect.shrank"))]
