@@ -13,6 +13,8 @@ BLOCK: Final = 32 << 20
 """Bytes of text per batch."""
 MAX_LINE: Final = 16 << 20
 """A longer line is rejected as a whole and told."""
+_FIRST: Final = 256 << 10
+"""Bytes of the buffer at first: most files are small, and a large buffer for each of a folder full costs more than reading them."""
 Lines = tuple[int, pa.Array]
 """Number of the first line (0-based), and the lines without their ends (large_binary); one that is too long is empty."""
 
@@ -25,7 +27,8 @@ class Cutter:
 
     def __init__(self, raw: IO[bytes], tell: Callable[[int, int], None], begun: bytes = b"", limit: int = -1, first: int = 0) -> None:
         self._raw, self._tell, self._left = raw, tell, limit
-        self._buffer = bytearray(BLOCK + MAX_LINE if limit < 0 else min(BLOCK + MAX_LINE, len(begun) + limit))
+        self._full = BLOCK + MAX_LINE if limit < 0 else min(BLOCK + MAX_LINE, len(begun) + limit)
+        self._buffer = bytearray(min(self._full, max(_FIRST, len(begun))))
         self._buffer[: len(begun)] = begun
         self._held = len(begun)
         self.lines = first
@@ -50,7 +53,18 @@ class Cutter:
 
     def _fill(self, at: int) -> int:
         """Read up to a block behind what is held; 0 at the end."""
-        size = self._left if 0 <= self._left <= len(self._buffer) - at else BLOCK
+        size = self._left if 0 <= self._left <= self._full - at else BLOCK
+        if at + size <= len(self._buffer):
+            return self._read(at, size)
+        got = self._read(at, len(self._buffer) - at)
+        if at + got < len(self._buffer):
+            return got
+        grown = bytearray(self._full)
+        grown[: len(self._buffer)] = self._buffer
+        self._buffer = grown
+        return got + self._read(at + got, size - got)
+
+    def _read(self, at: int, size: int) -> int:
         got = int(self._raw.readinto(memoryview(self._buffer)[at : at + size])) if self._left else 0  # type: ignore[attr-defined]
         self._left -= got if self._left > 0 else 0
         return got
@@ -92,4 +106,4 @@ def _without_returns(lines: pa.Array) -> pa.Array:
     ends = pc.ends_with(lines, b"\r")
     if not pc.any(ends).as_py():
         return lines
-    return pa.array([line[:-1] if line.endswith(b"\r") else line for line in lines.to_pylist()], pa.large_binary())
+    return pc.if_else(ends, pc.binary_slice(lines, 0, -1), lines)

@@ -147,10 +147,20 @@ def spans(path: Path, how: str) -> Iterator[Span]:
     buffer = bytearray(BLOCK)
     with path.open("rb") as raw:
         while got := raw.readinto(buffer):
-            tail = b"" if buffer[got - 1] == ord("\n") else raw.readline()
-            yield Span(start, start + got + len(tail), line)
-            line += buffer.count(b"\n", 0, got) + tail.count(b"\n")
-            start += got + len(tail)
+            tail, ends = (0, 0) if buffer[got - 1] == ord("\n") else _line_end(raw)
+            yield Span(start, start + got + tail, line)
+            line += buffer.count(b"\n", 0, got) + ends
+            start += got + tail
+
+
+def _line_end(raw: IO[bytes]) -> tuple[int, int]:
+    """(bytes, line breaks) of the rest of a line, however long: read over piece by piece."""
+    size = 0
+    while piece := raw.readline(1 << 20):
+        size += len(piece)
+        if piece.endswith(b"\n"):
+            return size, 1
+    return size, 0
 
 
 def part(path: Path, span: Span, label: str, arrival: int, tell: Callable[[Problem], None], parser: str = "auto") -> Iterator[RawBatch]:
@@ -158,6 +168,9 @@ def part(path: Path, span: Span, label: str, arrival: int, tell: Callable[[Probl
     context = _Context(arrival, tell, parser)
     try:
         with path.open("rb") as raw:
+            size = os.fstat(raw.fileno()).st_size
+            if size < span.end and (size >= span.start or span.start == evtx.HEADER):
+                tell(Problem(label, t("collect.shrank")))
             if raw.read(len(evtx.MAGIC)) == evtx.MAGIC:
                 yield from _chunks(raw, span, label, context)
                 return

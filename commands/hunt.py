@@ -13,22 +13,22 @@ from domain.i18n import t
 app = typer.Typer()
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_hunt"))
 def hunt(
-    paths: Annotated[list[str] | None, typer.Argument(help="files, folders, archives")] = None,
-    rules: Annotated[list[str] | None, typer.Option(help="rule file or folder (default: shipped, imported and content rules)")] = None,
-    out: Annotated[list[str] | None, typer.Option(help="hits as JSON lines (.jsonl) or timeline (.csv); may be repeated")] = None,
-    html: Annotated[str, typer.Option(help="summary as one page that loads nothing")] = "",
-    stats: Annotated[str, typer.Option(help="figures of the run as JSON")] = "",
-    parser: Annotated[str, typer.Option(help="parser name, or auto")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="processes; 0 = one per core")] = 0,
-    store: Annotated[bool, typer.Option("--store", help="hunt in the store instead of files")] = False,
-    since: Annotated[str, typer.Option(help="hits from this event time on: ISO 8601, or 24h, 7d")] = "",
-    until: Annotated[str, typer.Option(help="hits before this event time")] = "",
-    min_level: Annotated[str, typer.Option(help="only rules of this level or above: low, medium, high, critical")] = "",
-    hash_files: Annotated[bool, typer.Option("--hash", help="SHA-256 of every input file, for --html and --stats")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="rows of the table; 0 = all")] = 40,
-    form: Annotated[str, typer.Option("--format", help="the table as table, json or csv")] = "table",
+    paths: Annotated[list[str] | None, typer.Argument(help=t("rulehelp.arg_paths"))] = None,
+    rules: Annotated[list[str] | None, typer.Option(help=t("rulehelp.opt_rules"))] = None,
+    out: Annotated[list[str] | None, typer.Option(help=t("rulehelp.opt_out"))] = None,
+    html: Annotated[str, typer.Option(help=t("rulehelp.opt_html"))] = "",
+    stats: Annotated[str, typer.Option(help=t("rulehelp.opt_stats"))] = "",
+    parser: Annotated[str, typer.Option(help=t("rulehelp.opt_parser"))] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help=t("rulehelp.opt_workers"))] = 0,
+    store: Annotated[bool, typer.Option("--store", help=t("rulehelp.opt_store"))] = False,
+    since: Annotated[str, typer.Option(help=t("rulehelp.opt_since"))] = "",
+    until: Annotated[str, typer.Option(help=t("rulehelp.opt_until"))] = "",
+    min_level: Annotated[str, typer.Option(help=t("rulehelp.opt_min_level"))] = "",
+    hash_files: Annotated[bool, typer.Option("--hash", help=t("rulehelp.opt_hash"))] = False,
+    limit: Annotated[int, typer.Option(min=0, help=t("rulehelp.opt_rows"))] = 40,
+    form: Annotated[str, typer.Option("--format", help=t("rulehelp.opt_form_table"))] = "table",
 ) -> None:
     """Hunt with Sigma; the table counts hits by rule and host.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,9 +18,9 @@ from domain.i18n import t
 from domain.text import one_line, paired
 
 app = typer.Typer(no_args_is_help=True)
-_RULES = Annotated[list[str] | None, typer.Option("--rules", help="rule file or folder (default: shipped, imported and content rules)")]
-_FORMAT = Annotated[str, typer.Option("--format", help="table, json or csv")]
-_LIMIT = Annotated[int, typer.Option("--limit", help="rows; 0 = all")]
+_RULES = Annotated[list[str] | None, typer.Option("--rules", help=t("rulehelp.opt_rules"))]
+_FORMAT = Annotated[str, typer.Option("--format", help=t("rulehelp.opt_form"))]
+_LIMIT = Annotated[int, typer.Option("--limit", help=t("rulehelp.opt_limit"))]
 
 
 def _load(rules: list[str] | None) -> Any:
@@ -44,12 +45,12 @@ def _rows(states: Any, limit: int, form: str) -> list[list[str]]:
     return [[s.status, s.level, s.title if own else s.spoken, s.id, s.file, s.told()] for s in picked]
 
 
-@app.command("list")
+@app.command("list", help=t("rulehelp.cmd_list"))
 def list_(
     rules: _RULES = None,
     form: _FORMAT = "table",
     limit: _LIMIT = 50,
-    off: Annotated[bool, typer.Option("--off", help="only those that do not run in scans, and why")] = False,
+    off: Annotated[bool, typer.Option("--off", help=t("rulehelp.opt_off"))] = False,
 ) -> None:
     """The rules, and where each comes from."""
     from jobs import rules as job
@@ -62,10 +63,10 @@ def list_(
     _count(states, "rules.count_list")
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_check"))
 def check(
     rules: _RULES = None,
-    by: Annotated[str, typer.Option("--by", help="rule, source (log sources) or technique (ATT&CK)")] = "rule",
+    by: Annotated[str, typer.Option("--by", help=t("rulehelp.opt_by"))] = "rule",
     form: _FORMAT = "table",
     limit: _LIMIT = 50,
 ) -> None:
@@ -94,10 +95,10 @@ def _count(states: Any, key: str = "rules.count") -> None:
     common.say(t(key, "", **counts))
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_test"))
 def test(
-    paths: Annotated[list[str] | None, typer.Argument(help="rule folders (default: shipped)")] = None,
-    least: Annotated[int, typer.Option("--min-tests", min=1, help="cases that each rule must have of both kinds: match and no_match")] = 1,
+    paths: Annotated[list[str] | None, typer.Argument(help=t("rulehelp.arg_folders"))] = None,
+    least: Annotated[int, typer.Option("--min-tests", min=1, help=t("rulehelp.opt_min_tests"))] = 1,
 ) -> None:
     """Run the cases beside each rule (NAME.test.yml); exit 1 when one fails."""
     from jobs import rules as job
@@ -117,10 +118,10 @@ def test(
     raise typer.Exit(1 if failed else 0)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_verify"))
 def verify(
-    cases: Annotated[list[str], typer.Argument(help="cases: JSON lines, also .gz")],
-    rules: Annotated[str, typer.Option("--rules", help="folder that rule_path starts from")] = "",
+    cases: Annotated[list[str], typer.Argument(help=t("rulehelp.arg_cases"))],
+    rules: Annotated[str, typer.Option("--rules", help=t("rulehelp.opt_root"))] = "",
 ) -> None:
     """Rules against raw events with known answers; exit 1 when one differs."""
     from jobs.rules import verify as run
@@ -140,24 +141,31 @@ def _cases(path: Path) -> Iterator[dict[str, Any]]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    try:
-                        yield json.loads(paired(line.decode("utf-8", "replace")))
-                    except (ValueError, RecursionError) as error:
-                        raise UsageError(f"not JSON: {error}", where=f"{path}:{number}") from None
-    except OSError as error:
-        raise UsageError(error.strerror or str(error), where=str(path)) from None
+                    yield _case(line, f"{path}:{number}")
+    except (OSError, EOFError, zlib.error) as error:  # the last two: a compressed file that is cut off or damaged
+        raise UsageError(getattr(error, "strerror", None) or str(error), where=str(path)) from None
 
 
-@app.command()
+def _case(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(paired(line.decode("utf-8-sig", "replace")))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not JSON: {error}", where=where) from None
+    if not isinstance(found, dict):
+        raise UsageError("a case is a mapping: rule or rule_path, event, expected", where=where)
+    return found
+
+
+@app.command(help=t("rulehelp.cmd_explain"))
 def explain(
-    rule: Annotated[str, typer.Argument(help="id or its beginning, words of the title, or a rule file")],
+    rule: Annotated[str, typer.Argument(help=t("rulehelp.arg_rule"))],
     event: Annotated[
         str,
-        typer.Argument(help="event id of the store; FILE (its first record), FILE:LINE (EVTX: record id), FILE#RECORD as in soc hunt"),
+        typer.Argument(help=t("rulehelp.arg_event")),
     ],
     rules: _RULES = None,
-    parser: Annotated[str, typer.Option(help="parser of a raw record")] = "auto",
-    whole: Annotated[bool, typer.Option("--whole", help="also conditions that do not matter for the answer")] = False,
+    parser: Annotated[str, typer.Option(help=t("rulehelp.opt_parser_raw"))] = "auto",
+    whole: Annotated[bool, typer.Option("--whole", help=t("rulehelp.opt_whole"))] = False,
 ) -> None:
     """Why the rule fires on the event, or why not: each term, the value seen, what came closest; exit 1 when it does not fire.
 
@@ -174,10 +182,10 @@ def explain(
     raise typer.Exit(0 if found.holds else 1)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_convert"))
 def convert(
-    file: Annotated[str, typer.Argument(help="rule file")],
-    pipeline: Annotated[str, typer.Option(help="field names: ecs_windows (Winlogbeat) or none (as the rule has them)")] = "ecs_windows",
+    file: Annotated[str, typer.Argument(help=t("rulehelp.arg_file"))],
+    pipeline: Annotated[str, typer.Option(help=t("rulehelp.opt_pipeline"))] = "ecs_windows",
 ) -> None:
     """The rule as an OpenSearch query string, by pySigma's own backend."""
     from jobs import rule_explain as job

@@ -98,13 +98,14 @@ def propose(
     found = job.propose(run, alert, days)
     if pick > len(found.candidates):
         raise UsageError(f"--pick {pick}: there are {len(found.candidates)} candidates")
+    chosen = found.candidates[pick - 1]
+    shown = [(pick, chosen)] if save or out is not None else list(enumerate(found.candidates, 1))
     if OPTIONS.json:
         emit(_proposal_json(found))
     else:
-        sys.stdout.write("\n---\n".join(_candidate(n, one, found) for n, one in enumerate(found.candidates, 1)))
+        sys.stdout.write("\n---\n".join(_candidate(n, one, found) for n, one in shown))
         for fields, refusal in found.rejected:
             say(t("tuning.rejected", fields=", ".join(fields), alert=refusal.alert, rule=refusal.title))
-    chosen = found.candidates[pick - 1]
     if out is not None:
         say(t("tuning.written", file=job.write(out, chosen.text), pick=pick))
     if save:

@@ -16,15 +16,15 @@ app = typer.Typer()
 _KEYS = ("severity", "code", "file", "line", "column", "reason")
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_lint"))
 def lint(
-    paths: Annotated[list[str] | None, typer.Argument(help="rule files or folders (default: shipped, imported and content rules)")] = None,
-    rules: Annotated[list[str] | None, typer.Option("--rules", help="the same as PATH")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="only this check (again for more)")] = None,
-    skip: Annotated[list[str] | None, typer.Option("--skip", help="not this check (again for more)")] = None,
-    level: Annotated[str, typer.Option("--level", help="the mildest that is told: error, warning or note")] = "warning",
-    form: Annotated[str, typer.Option("--format", help="table, json, csv or sarif")] = "table",
-    checks: Annotated[bool, typer.Option("--list", help="all checks, one sentence each")] = False,
+    paths: Annotated[list[str] | None, typer.Argument(help=t("rulehelp.arg_lint"))] = None,
+    rules: Annotated[list[str] | None, typer.Option("--rules", help=t("rulehelp.opt_lint_rules"))] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help=t("rulehelp.opt_only"))] = None,
+    skip: Annotated[list[str] | None, typer.Option("--skip", help=t("rulehelp.opt_skip"))] = None,
+    level: Annotated[str, typer.Option("--level", help=t("rulehelp.opt_level"))] = "warning",
+    form: Annotated[str, typer.Option("--format", help=t("rulehelp.opt_form_lint"))] = "table",
+    checks: Annotated[bool, typer.Option("--list", help=t("rulehelp.opt_checks"))] = False,
 ) -> None:
     """All problems of rule files in one run, each with file, line and column; exit 4 when a rule cannot run."""
     from jobs import rule_lint as job

@@ -16,23 +16,21 @@ if TYPE_CHECKING:
     from jobs.runtime import Runtime
 
 app = typer.Typer()
-_PACK = Annotated[str, typer.Argument(help="zip, tar (gz, xz, bz2), folder or file of Sigma rules; an unmodified public release too")]
-_SPEC = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="NAME of a pack, and its version by id (or the beginning) or label")]
-_NAME = Annotated[str, typer.Option(help="name of the pack (default: from the manifest or the file name, without the release)")]
-_KEY = Annotated[str, typer.Option(help="PEM file of the public key that must have signed it (default: content/keys/*.pem)")]
-_DRY = Annotated[
-    str, typer.Option("--dry-run", metavar="SPAN", help="first run old and new rules over the stored events since: 7d; 0 = not")
-]
-_MOST = Annotated[int, typer.Option("--max-alerts", help="alerts that one rule may open in the dry run; more is a flood", min=0)]
-_YES = Annotated[bool, typer.Option("--yes", help="activate although the dry run shows a flood")]
-_LIMIT = Annotated[int, typer.Option("--limit", help="rows; 0 = all")]
+_PACK = Annotated[str, typer.Argument(help=t("rulehelp.arg_pack"))]
+_SPEC = Annotated[str, typer.Argument(metavar="NAME@VERSION", help=t("rulehelp.arg_spec"))]
+_NAME = Annotated[str, typer.Option(help=t("rulehelp.opt_name"))]
+_KEY = Annotated[str, typer.Option(help=t("rulehelp.opt_key"))]
+_DRY = Annotated[str, typer.Option("--dry-run", metavar="SPAN", help=t("rulehelp.opt_dry"))]
+_MOST = Annotated[int, typer.Option("--max-alerts", help=t("rulehelp.opt_most"), min=0)]
+_YES = Annotated[bool, typer.Option("--yes", help=t("rulehelp.opt_yes"))]
+_LIMIT = Annotated[int, typer.Option("--limit", help=t("rulehelp.opt_limit"))]
 _OFF = ("", "0")
 
 
-@app.command("import")
+@app.command("import", help=t("rulehelp.cmd_import"))
 def import_(
     pack: _PACK, name: _NAME = "", key: _KEY = "",
-    stage: Annotated[bool, typer.Option("--stage", help="only lay it ready: soc rules diff, then soc rules activate")] = False,
+    stage: Annotated[bool, typer.Option("--stage", help=t("rulehelp.opt_stage"))] = False,
     dry: _DRY = "0", most: _MOST = 100, yes: _YES = False, limit: _LIMIT = 20,
 ) -> None:  # fmt: skip
     """Take over a rule pack: verify it, show the difference, make it run from the next scan on (not with --stage).
@@ -53,12 +51,12 @@ def import_(
     raise typer.Exit(1 if held else 0)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_diff"))
 def diff(
     pack: Annotated[
-        str, typer.Argument(metavar="PACK", help="NAME (its staged version), NAME@VERSION, a file or folder (default: what is staged)")
+        str, typer.Argument(metavar="PACK", help=t("rulehelp.arg_diff"))
     ] = "",
-    dry: _DRY = "0", since: Annotated[str, typer.Option(help="the same as --dry-run: 7d, or an instant")] = "",
+    dry: _DRY = "0", since: Annotated[str, typer.Option(help=t("rulehelp.opt_dry_since"))] = "",
     most: _MOST = 100, limit: _LIMIT = 20,
 ) -> None:  # fmt: skip
     """What this version would change; --dry-run 7d: alerts opened and gone, by rule and host. Nothing is changed by looking."""
@@ -73,7 +71,7 @@ def diff(
         rules_packs_view.compared(staged, change, trial, most)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_activate"))
 def activate(pack: _SPEC, dry: _DRY = "7d", most: _MOST = 100, yes: _YES = False, limit: _LIMIT = 20) -> None:
     """Make a version (default: the staged one) run, after a dry run over 7 days; exit 1, and no change, when a rule would flood."""
     from jobs import rule_packs as job
@@ -90,10 +88,10 @@ def activate(pack: _SPEC, dry: _DRY = "7d", most: _MOST = 100, yes: _YES = False
     raise typer.Exit(1 if held else 0)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_rollback"))
 def rollback(
-    pack: Annotated[str, typer.Argument(metavar="NAME", help="the pack")],
-    to: Annotated[str, typer.Option(metavar="VERSION", help="not the version before, but this one")] = "",
+    pack: Annotated[str, typer.Argument(metavar="NAME", help=t("rulehelp.arg_name"))],
+    to: Annotated[str, typer.Option(metavar="VERSION", help=t("rulehelp.opt_to"))] = "",
 ) -> None:
     """Back to the version that ran before. At once, without a dry run: it has run already."""
     from jobs import rule_packs as job
@@ -101,8 +99,8 @@ def rollback(
     rules_packs_view.switched(job.rollback(common.runtime(), pack, to), "rolled_back")
 
 
-@app.command()
-def packs(form: Annotated[str, typer.Option("--format", help="table, json or csv")] = "table") -> None:
+@app.command(help=t("rulehelp.cmd_packs"))
+def packs(form: Annotated[str, typer.Option("--format", help=t("rulehelp.opt_form"))] = "table") -> None:
     """The packs, their versions, which one runs, who signed it; exit 1 when one is not as the records say, or its files were changed."""
     from jobs import rule_packs_state as job
 
@@ -112,7 +110,7 @@ def packs(form: Annotated[str, typer.Option("--format", help="table, json or csv
     raise typer.Exit(1 if troubles else 0)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_remove"))
 def remove(pack: _SPEC) -> None:
     """NAME: the pack does not run any more (rollback brings it back). NAME@VERSION: files of a version that does not run are deleted."""
     from jobs import rule_packs as job
@@ -127,13 +125,13 @@ def remove(pack: _SPEC) -> None:
     rules_packs_view.purged(found.name, version)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_sign"))
 def sign(
     pack: _PACK,
-    key: Annotated[str, typer.Option(help="PEM file of the private ed25519 key")],
-    out: Annotated[str, typer.Option(help="zip to write")],
+    key: Annotated[str, typer.Option(help=t("rulehelp.opt_secret"))],
+    out: Annotated[str, typer.Option(help=t("rulehelp.opt_zip"))],
     name: _NAME = "",
-    version: Annotated[str, typer.Option(help="what you call this version: r2026-11-24")] = "",
+    version: Annotated[str, typer.Option(help=t("rulehelp.opt_version"))] = "",
 ) -> None:
     """A signed pack (zip) from a folder or another pack: MANIFEST.json lists the files, MANIFEST.sig signs it."""
     from jobs.rule_packs import opened
@@ -146,10 +144,10 @@ def sign(
     rules_packs_view.signed(write(opened(Path(pack)), said, Path(key), Path(out), at), said, out)
 
 
-@app.command()
+@app.command(help=t("rulehelp.cmd_keygen"))
 def keygen(
-    name: Annotated[str, typer.Argument(help="who signs: NAME.key.pem (secret) and NAME.pem (for content/keys) are made")],
-    folder: Annotated[str, typer.Option("--out", help="folder")] = ".",
+    name: Annotated[str, typer.Argument(help=t("rulehelp.arg_signer"))],
+    folder: Annotated[str, typer.Option("--out", help=t("rulehelp.opt_folder"))] = ".",
 ) -> None:
     """A pair of ed25519 keys for signing packs. Without network; the secret key is readable by its owner only."""
     from jobs.rule_packs_sign import generate

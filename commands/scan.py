@@ -13,8 +13,8 @@ from domain.i18n import t
 app = typer.Typer()
 
 
-@app.command()
-def scan(fail_on: Annotated[str, typer.Option(help="exit 1 when a new alert has this level or a higher one")] = "") -> None:
+@app.command(help=t("rulehelp.cmd_scan"))
+def scan(fail_on: Annotated[str, typer.Option(help=t("rulehelp.opt_fail_on"))] = "") -> None:
     """Run the detectors over what arrived since the last scan."""
     from jobs import scan as job
 

@@ -19,7 +19,8 @@ Coverage: TypeAlias = "Mapping[str, Mapping[str, int]]"
 Kind: TypeAlias = "Mapping[str, frozenset[str]]"
 """Values, in lower case, of the fields by which rules are routed: one combination that occurs."""
 _DATASET: Final = "event.dataset"
-_WINDOWS: Final = ("winlog.channel", "event.code")
+_WINDOWS: Final = ("winlog.channel", "event.code", "event.module")
+_PROGRAM: Final = "process.name"
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,17 @@ def _holds(expr: Expr, dataset: str, held: Mapping[str, int], kind: Kind | None)
 
 
 @cache
-def routed() -> frozenset[str]:
-    """Fields whose values decide which log source an event is of, but for the data set."""
+def routed() -> Mapping[str, frozenset[str]]:
+    """Fields whose values decide which log source an event is of, but for the data set; and these values."""
     from detectors.sigma.route import load
 
-    names: set[str] = set()
+    found: dict[str, frozenset[str]] = {}
     for entry in load("routing.yml"):
         for when in entry["feeds"].values() if "feeds" in entry else [entry.get("when", {})]:
-            names |= {name for name, values in when.items() if values != ["*"]}
-    return frozenset(names - {_DATASET})
+            for name, values in when.items():
+                if values != ["*"] and name != _DATASET:
+                    found[name] = found.get(name, frozenset()) | {str(value) for value in values}
+    return found
 
 
 def store(events: EventStore) -> Seen:
@@ -83,7 +86,8 @@ def store(events: EventStore) -> Seen:
     windows = [name for name, held in coverage.items() if held.get(_WINDOWS[0])]
     if windows:
         _count(events, Test(_WINDOWS[0], "exists", (True,)), _WINDOWS, kinds)
-    others = sorted({name for dataset, held in coverage.items() if dataset not in windows for name in routed().intersection(held)})
+        _add_programs(events, windows, kinds)
+    others = sorted({name for dataset, held in coverage.items() if dataset not in windows for name in routed().keys() & held.keys()})
     if others:
         _count(events, Not(Test(_WINDOWS[0], "exists", (True,))), others, kinds)
     return Seen(coverage, kinds)
@@ -92,6 +96,15 @@ def store(events: EventStore) -> Seen:
 def _count(events: EventStore, where: Expr, by: Sequence[str], kinds: dict[str, list[Kind]]) -> None:
     for row in events.aggregate(Query(where), [_DATASET, *by]).to_pylist():
         kinds.setdefault(row[_DATASET] or "", []).append({name: _values(row[name]) for name in by})
+
+
+def _add_programs(events: EventStore, windows: Sequence[str], kinds: dict[str, list[Kind]]) -> None:
+    """Programs that tell a log source (sshd, cron): on Windows there are too many others to count by them."""
+    told = Test(_PROGRAM, "eq", tuple(sorted(routed()[_PROGRAM])))
+    rows = events.aggregate(Query(And((Test(_WINDOWS[0], "exists", (True,)), told))), [_DATASET, _PROGRAM]).to_pylist()
+    for name in windows:
+        programs = frozenset().union(*(_values(row[_PROGRAM]) for row in rows if row[_DATASET] == name))
+        kinds[name] = [{**kind, _PROGRAM: programs} for kind in kinds.get(name, ())]
 
 
 def _values(value: Any) -> frozenset[str]:

@@ -20,6 +20,8 @@ from match import Entry, Matcher
 from match.jsonbatch import JsonBatch, raw
 
 _MICRO: Final = 1_000_000
+_LATEST: Final = 2**62 // _MICRO
+"""Seconds: later times do not fit 64 bits of microseconds."""
 
 
 def fired(rules: Sequence[Parsed], documents: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> list[list[str]]:
@@ -54,10 +56,8 @@ def _where(rows: Any, at: Any) -> Where:
 def micros(event: Mapping[str, Any], place: int) -> int:
     """`time` of an event (seconds since the epoch, or ISO 8601) in microseconds. ValueError when there is none."""
     value = event.get("time", event.get("@timestamp"))
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return round(value * _MICRO)
-    seconds = number(str(value))
-    if seconds == seconds:  # noqa: PLR0124  not NaN
+    seconds = value if isinstance(value, (int, float)) and not isinstance(value, bool) else number(str(value))
+    if abs(seconds) < _LATEST:  # not NaN, not beyond 64 bits
         return round(seconds * _MICRO)
     try:
         when = datetime.fromisoformat(str(value))

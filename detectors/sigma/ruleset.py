@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -22,6 +23,9 @@ from match import Entry, Matcher
 PIPELINES: Final = Path(__file__).parents[2] / "rules" / "pipelines"
 ENGINE: Final = 10
 """Goes up when compiling changes: an older cache is then made anew."""
+
+_SUM: Final = 32
+"""Characters of the checksum of a cache."""
 
 
 @dataclass
@@ -119,6 +123,11 @@ def fingerprint(files: Sequence[tuple[str, bytes]], placeholders: Mapping[str, S
     return digest.hexdigest()
 
 
+def _sum(content: bytes) -> bytes:
+    """What stands before the content of a cache: a flipped bit must not change a rule."""
+    return hashlib.blake2b(content, digest_size=_SUM // 2).hexdigest().encode()
+
+
 def _save_cache(path: Path, rules: RuleSet) -> None:
     pool: dict[Test, int] = {}
     data = {
@@ -134,8 +143,9 @@ def _save_cache(path: Path, rules: RuleSet) -> None:
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{id(rules)}.part")
-        part.write_bytes(orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS, default=str))
+        part = path.with_suffix(f".{os.getpid()}-{id(rules)}.part")
+        content = orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS, default=str)
+        part.write_bytes(_sum(content) + content)
         part.replace(path)
         for old in sorted(path.parent.glob("rules-*.json"), key=lambda p: p.stat().st_mtime)[:-4]:
             old.unlink(missing_ok=True)
@@ -145,7 +155,11 @@ def _save_cache(path: Path, rules: RuleSet) -> None:
 
 def _load_cache(path: Path) -> RuleSet | None:
     try:
-        data: dict[str, Any] = orjson.loads(path.read_bytes())
+        stored = path.read_bytes()
+        content = stored[_SUM:]
+        if stored[:_SUM] != _sum(content):
+            return None
+        data: dict[str, Any] = orjson.loads(content)
         pool = cast("list[Test]", [from_json(test) for test in data["tests"]])
         rules = [_rule(item, pool) for item in data["rules"]]
         return RuleSet(

@@ -86,6 +86,8 @@ def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:
             load_file(key, (root / key).read_bytes(), {}, found)
         except OSError as error:
             return f"{key}: {error.strerror}"
+        except ValueError as error:
+            return f"{key!r}: {error}"
     elif isinstance(rule, str):
         load_file("rule", rule.encode(), {}, found)
     elif not isinstance(rule, dict):
@@ -128,7 +130,10 @@ def _correlation(case: Mapping[str, Any]) -> tuple[Any, str]:
                     broken += [b.reason for b in parsed]
         if broken:
             return "error", "; ".join(broken)
-        return fired(found, correlations, case.get("events") or []), "raw firings"
+        events = case.get("events") or []
+        if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+            return "error", "events is a list of mappings"
+        return fired(found, correlations, events), "raw firings"
     except (ValueError, yaml.YAMLError) as error:
         return "error", str(error)
 
@@ -136,4 +141,6 @@ def _correlation(case: Mapping[str, Any]) -> tuple[Any, str]:
 def _documents(rules: Any) -> list[Any]:
     if isinstance(rules, str):
         return list(yaml.load_all(rules, Loader=Loader))
+    if not isinstance(rules, list):
+        raise ValueError("rules is YAML text, or a list of rules")
     return [d for r in rules for d in (_documents(r) if isinstance(r, str) else [r]) if d is not None]

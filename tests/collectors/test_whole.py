@@ -6,8 +6,11 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import tarfile
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +208,44 @@ def test_parts_of_a_file_with_a_line_longer_than_two_blocks_give_every_record_on
     assert np.array_equal(positions, np.array([0, *range(2, 2_000_002)]))
     assert found[-1].records[-1].as_py() == b"1999999"
     assert [p.reason for p in problems] == [f"line 1: {60 << 20} bytes exceed the limit of {16 << 20}"]
+
+
+def _peak(work: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_small_file_takes_no_large_buffer(tmp_path: Path) -> None:
+    (tmp_path / "small.log").write_bytes(b"one\ntwo\n")
+    assert _peak(lambda: read(tmp_path)) < 2 << 20
+
+
+def test_a_line_without_end_is_not_held_to_find_where_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "long.log"
+    path.write_bytes(b"y" * (120 << 20) + b"\nlast")
+    assert _peak(lambda: list(whole.spans(path, whole.LINES))) < 48 << 20
+    assert list(whole.spans(path, whole.LINES)) == [whole.Span(0, (120 << 20) + 1), whole.Span((120 << 20) + 1, (120 << 20) + 5, 1)]
+
+
+@pytest.mark.parametrize("size", [lines._FIRST - 1, lines._FIRST, lines._FIRST + 1, 3 * lines._FIRST])
+def test_a_file_as_large_as_the_first_buffer(tmp_path: Path, size: int) -> None:
+    content = (b"0123456789abcde\n" * (size // 16 + 1))[:size]
+    (tmp_path / "edge.log").write_bytes(content)
+    found, problems = read(tmp_path)
+    assert (b"\n".join(record for _, _, record in found), problems) == (content.removesuffix(b"\n"), [])
+
+
+@pytest.mark.parametrize("left", [0, 40_000_000, 64_000_000])
+def test_a_file_that_becomes_shorter_while_it_is_read_is_told_once(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456\n" * 9_000_000)
+    spans = list(whole.spans(path, whole.LINES))
+    os.truncate(path, left)
+    problems: list[whole.Problem] = []
+    found = sum(len(b.records) for span in spans for b in whole.part(path, span, "log", 0, problems.append))
+    assert found == left // 8
+    assert problems == [whole.Problem("log", t("collect.shrank"))]

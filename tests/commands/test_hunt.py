@@ -17,6 +17,7 @@ import pytest
 from domain.alert import RuleRef
 from jobs import hunt_run, hunt_tasks
 from jobs.runtime import Runtime
+from store.local.events import LocalEvents
 from tests.conftest import Soc
 from tests.jobs import hunting
 from tests.jobs.hunting import NET, OFTEN, WHOAMI, process, security
@@ -323,3 +324,14 @@ def test_quiet_leaves_the_table_and_no_messages(soc_here: Soc, case: Path) -> No
 def test_an_empty_name_is_no_folder(soc_here: Soc, case: Path) -> None:
     done = soc_here("hunt", "", "--rules", "rules")
     assert (done.returncode, "no such file or folder: (empty name)" in done.stderr) == (2, True)
+
+
+def test_hits_in_the_store_are_fetched_together(soc_here: Soc, case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hunting.write(case / "logs" / "many.json", [process(100 + n, "whoami", n, host=f"PC-{n}") for n in range(30)])
+    assert soc_here("collect", "once", "--path", "logs", "--data", "data").returncode == 0
+    asked: list[int] = []
+    fetch = LocalEvents.fetch
+    monkeypatch.setattr(LocalEvents, "fetch", lambda self, ids: asked.append(len(ids)) or fetch(self, ids))
+    assert soc_here("hunt", "--store", "--rules", "rules", "--data", "data", "--out", "s.jsonl").returncode == 0
+    assert len(lines(case / "s.jsonl")) == 33
+    assert asked == [32, 3]  # hits, then the events of the episode

@@ -267,4 +267,25 @@ def test_what_a_store_holds_is_read_by_kind(soc: Soc, tmp_path: Path):
     finally:
         opened.close()
     assert seen.kinds["auditd.log"][0]["auditd.log.record_type"] == {"execve"}
-    assert {"auditd.log.record_type", "event.dataset"} & routed() == {"auditd.log.record_type"}
+    assert {"auditd.log.record_type", "event.dataset"} & routed().keys() == {"auditd.log.record_type"}
+
+
+def test_windows_events_feed_no_rule_of_another_source(soc: Soc, tmp_path: Path):
+    """Fields that both have (event.module, process.name) do not make Windows a single sign-on or an SSH server."""
+    event = {"EventID": 1, "Channel": "Microsoft-Windows-Sysmon/Operational", "Hostname": "A", "EventTime": "2026-11-24 08:00:00",
+             "Image": "C:\\x.exe", "User": "an"}  # fmt: skip
+    _collected(soc, tmp_path, {"win": [json.dumps(event), json.dumps({**event, "Image": "C:\\sshd"})]})
+    for name, source in (
+        ("sso", "product: keycloak"),
+        ("cron", "product: linux\n  service: cron"),
+        ("ssh", "product: linux\n  service: sshd"),
+    ):
+        (tmp_path / f"{name}.yml").write_text(
+            f"title: {name}\nlogsource:\n  {source}\ndetection:\n  s: {{event.action: x}}\n  condition: s\nlevel: low\n"
+        )
+    words = [word for name in ("sso", "cron", "ssh") for word in ("--rules", f"{name}.yml")]
+    done = soc("rules", "check", *words, "--json", cwd=tmp_path)
+    found = {row["title"]: (row["status"], row["reason"]) for row in json.loads(done.stdout)}
+    assert found["sso"] == (BLIND, "no events of log source product=keycloak")
+    assert found["cron"] == (BLIND, "no events of log source product=linux/service=cron")
+    assert found["ssh"][0] == LIVE  # a program of that name does run there

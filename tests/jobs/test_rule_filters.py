@@ -225,6 +225,8 @@ def test_a_filter_is_proposed_from_a_false_positive_saved_and_hides_only_that(ei
     assert all(c["would_hide"]["confirmed"] == [] for c in proposal["candidates"])
     text = site.run("rules", "filter", "propose", found["203.0.113.9"], "--save")
     assert "# 1: would have hidden 2 events, 1 alerts in the last 30 days (1 already judged false, 0 confirmed true)" in text.stdout
+    assert len(proposal["candidates"]) > 1
+    assert "# 2: " not in text.stdout, "what was saved is shown, not the rest"
     saved = next((site.folder / "content" / "filters").glob("mf_evil_path_*.yml"))
     assert "reason: looked at the host" in saved.read_text()
     assert "expires: '2027-02-13'" in saved.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,43 @@ def test_numbers_of_any_length_and_odd_text_reach_the_rules(soc_here: Soc, tmp_p
     done = soc_here("rules", "verify", "bad.jsonl")
     assert done.returncode == 2
     assert "bad.jsonl:2" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["null", "[]", "3", '"text"'])
+def test_a_case_is_a_mapping(soc_here: Soc, tmp_path: Path, line: str) -> None:
+    (tmp_path / "cases.jsonl").write_text(line + "\n")
+    done = soc_here("rules", "verify", str(tmp_path / "cases.jsonl"))
+    assert done.returncode == 2
+    assert "cases.jsonl:1: a case is a mapping: rule or rule_path, event, expected" in done.stderr
+
+
+def test_cases_with_a_byte_order_mark(soc_here: Soc, tmp_path: Path) -> None:
+    case = {"rule": RULE, "event": {"CommandLine": "no"}, "expected": False}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(case) + "\n", encoding="utf-8-sig")
+    assert soc_here("rules", "verify", str(tmp_path / "cases.jsonl")).returncode == 0
+
+
+def test_cases_cut_off_in_the_middle_are_told(soc_here: Soc, tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl.gz"
+    path.write_bytes(gzip.compress(b"{}\n" * 10_000)[:-20])
+    done = soc_here("rules", "verify", str(path))
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ({"rules": 3, "events": []}, "rules is YAML text, or a list of rules"),
+        ({"rules": None, "events": []}, "rules is YAML text, or a list of rules"),
+        ({"rules": [], "events": ["text"]}, "events is a list of mappings"),
+        ({"rules": [], "events": 3}, "events is a list of mappings"),
+        ({"rules": [], "events": [{"time": 1e400}]}, "event 0: time inf is neither seconds nor ISO 8601"),
+        ({"rules": [], "events": [{"time": 10**300}]}, "event 0: time 1000"),
+        ({"rule_path": "a\0b", "event": {}}, "null"),
+    ],
+)
+def test_cases_of_odd_form_are_errors_of_that_case(case: dict[str, Any], reason: str) -> None:
+    out = verify([case], Path("/nowhere"))
+    assert (out.failed, out.errors) == (1, 1)
+    assert reason in out.failures[0]["why"]
