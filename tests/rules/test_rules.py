@@ -92,7 +92,7 @@ def test_a_rule_has_cases_of_raw_lines(path: Path) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_cases_hold(folder: str) -> None:
-    results = list(run_cases([RULES / folder]))
+    results = list(run_cases([RULES / folder], 1))
     assert len(results) >= 4
     assert [(r.rule, r.case, r.why) for r in results if not r.ok] == []
 
