@@ -25,12 +25,17 @@ class Matcher:
             groups.setdefault(entry.route, []).append(entry)
         self._routes = Plan(TRUE, [Entry(number, TRUE, route) for number, route in enumerate(groups)])
         self._groups = list(groups.items())
-        self.seconds_compiling = 0.0
-        """Time that went into plans so far: they are made when the first event of a route comes."""
+        self._seconds = 0.0
         self.needs = Needs(entries)
         """Which fields can be asked of an event of which some are known."""
         self._plans: dict[int, Plan] = {}
         self._last: tuple[Evaluation, int] | None = None
+
+    @property
+    def seconds_compiling(self) -> float:
+        """Time that went into preparing rules so far: plans, automata and needs are made when the first event of their kind comes."""
+        automata = sum(tests.seconds for plan in self._plans.values() for tests in plan.by_field.values())
+        return self._seconds + automata + self.needs.seconds
 
     def run(self, batch: EventBatch) -> Iterator[tuple[Hashable, Rows]]:
         """(rule key, matching rows) for every rule that matches; rows sorted."""
@@ -54,7 +59,7 @@ class Matcher:
         if number not in self._plans:
             start = time.perf_counter()
             self._plans[number] = Plan(*self._groups[number])
-            self.seconds_compiling += time.perf_counter() - start
+            self._seconds += time.perf_counter() - start
         return self._plans[number]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -19,12 +20,16 @@ class Needs:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._entries = entries
         self._answers: dict[tuple[tuple[str, str], ...], frozenset[str]] = {}
+        self.seconds = 0.0
+        """Time that went into answers that were not known."""
 
     def __call__(self, known: Mapping[str, str]) -> frozenset[str]:
         """Fields of every rule that an event with these values could still match; "*" when one has keywords."""
         key = tuple(sorted((name, lower_text(value)) for name, value in known.items()))
         if key not in self._answers:
+            start = time.perf_counter()
             self._answers[key] = self._of(dict(key))
+            self.seconds += time.perf_counter() - start
         return self._answers[key]
 
     def _of(self, known: Mapping[str, str]) -> frozenset[str]:

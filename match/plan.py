@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,6 +46,8 @@ class FieldTests:
     special: list[int] = field(default_factory=list)
     presence: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    seconds: float = 0
+    """Time that went into the automaton."""
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def number(self, text: str) -> int:
@@ -62,7 +65,10 @@ class FieldTests:
     @cached_property
     def literals(self) -> Literals:
         """The automaton, built when the first event of this route arrives."""
-        return Literals(self.texts)
+        start = time.perf_counter()
+        made = Literals(self.texts)
+        self.seconds += time.perf_counter() - start
+        return made
 
     @cached_property
     def _users(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], list[int], list[str]]:
