@@ -140,6 +140,7 @@ class Hunter:
         hit = np.unique(np.concatenate([rows for _, rows in found]))
         full = events.whole(hit, None if group.parser == "plain" or not _are_json(lot, group, hit) else _OF_HITS)
         inside = None if self.window is None else hunt_seen.inside(full, self.window)
+        told = _told(lot, group, full, hit)
         for number, rows in found:
             places = np.searchsorted(hit, rows)
             if inside is not None:
@@ -148,16 +149,22 @@ class Hunter:
             if self.second.uses(number) and "@timestamp" in full.column_names:
                 out.bases.append(self.second.gather(number, events, *_standing(lot, group, full, rows, places)))
             if not self.rules.rules[number].quiet:
-                out.hits += [self._hit(number, lot, group, full, int(r), int(p)) for r, p in zip(rows, places, strict=True)]
+                out.hits += [FileHit(number, *told[place]) for place in places.tolist()]
 
-    def _hit(self, number: int, lot: Lot, group: Parsed, full: pa.Table, row: int, place: int) -> FileHit:
-        record = int(group.rows[row])
-        at = full["@timestamp"][place].as_py() if "@timestamp" in full.column_names else None
-        host = full["host.name"][place].as_py() if "host.name" in full.column_names else None
-        raw = lot.batch.records[record].as_py()
-        event = None if raw[:1] == b"{" and group.parser != "plain" else event_row(full, place)
-        source = lot.labels[int(lot.owners[record])]
-        return FileHit(number, source, int(lot.batch.positions[record]), at, host or "", raw, event)
+
+def _told(lot: Lot, group: Parsed, full: pa.Table, rows: Rows) -> list[tuple[Any, ...]]:
+    """What is told of each of these rows, whichever rule hits it: source, record, time, host, raw record, and its fields if it is no JSON."""
+    records = group.rows[rows]
+    size = len(rows)
+    times = full["@timestamp"].to_pylist() if "@timestamp" in full.column_names else [None] * size
+    hosts = full["host.name"].to_pylist() if "host.name" in full.column_names else [None] * size
+    raws = lot.batch.records.take(pa.array(records)).to_pylist()
+    sources, positions = lot.owners[records].tolist(), lot.batch.positions[records].tolist()
+    return [
+        (lot.labels[sources[n]], positions[n], times[n], hosts[n] or "", raw,
+         None if raw[:1] == b"{" and group.parser != "plain" else event_row(full, n))
+        for n, raw in enumerate(raws)
+    ]  # fmt: skip
 
 
 def _standing(lot: Lot, group: Parsed, full: pa.Table, rows: Rows, places: Array) -> tuple[Rows, Where]:
