@@ -153,7 +153,7 @@ class Hunter:
 
 
 def _told(lot: Lot, group: Parsed, full: pa.Table, rows: Rows) -> list[tuple[Any, ...]]:
-    """What is told of each of these rows, whichever rule hits it: source, record, time, host, raw record, and its fields if it is no JSON."""
+    """What is told of each row, whichever rule hits it: source, record, time, host, raw record, its fields if it is no JSON."""
     records = group.rows[rows]
     size = len(rows)
     times = full["@timestamp"].to_pylist() if "@timestamp" in full.column_names else [None] * size
