@@ -40,11 +40,6 @@ class Texts:
         return out
 
 
-def rows_holding(columns: Sequence[pa.Array], size: int, words: Sequence[str]) -> Mask:
-    """`Texts.holding` for one question."""
-    return Texts(columns, size).holding(words)
-
-
 def _mark(columns: Sequence[pa.Array], bounds: Sequence[np.ndarray[tuple[int], np.dtype[np.int64]]], found: np.ndarray, out: Mask) -> None:
     """Rows of the values that matches touch: one across values may hide a match in each."""
     starts = np.array([b[0] for b in bounds])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Final
 
 from domain.query import And, Expr, Not, Test, fields_of
 from match.ops import text_of
@@ -12,6 +13,10 @@ from match.plan import Entry
 from match.values import lower_text
 
 _Allowed = Mapping[str, frozenset[str] | None]
+
+
+MOST: Final = 4_096
+"""Kinds that are remembered; log lines can name any number, and of further ones everything is read."""
 
 
 class Needs:
@@ -26,6 +31,8 @@ class Needs:
     def __call__(self, known: Mapping[str, str]) -> frozenset[str]:
         """Fields of every rule that an event with these values could still match; "*" when one has keywords."""
         key = tuple(sorted((name, lower_text(value)) for name, value in known.items()))
+        if key not in self._answers and len(self._answers) >= MOST:
+            return self._everything
         if key not in self._answers:
             start = time.perf_counter()
             self._answers[key] = self._of(dict(key))
@@ -39,6 +46,10 @@ class Needs:
                 out |= fields_of(route)
                 out = out.union(*(body.fields for body in bodies if body.possible(known)))
         return frozenset(out)
+
+    @cached_property
+    def _everything(self) -> frozenset[str]:
+        return frozenset().union(*(fields_of(entry.route) | fields_of(entry.body) for entry in self._entries))
 
     @cached_property
     def _groups(self) -> dict[Expr, list[_Body]]:

@@ -12,11 +12,20 @@ from collectors.parsers import windows_block, windows_ecs
 from collectors.parsers.windows_block import Look, Path
 from collectors.parsers.windows_cells import ATTRIBUTES, BEAT_6, CLOCK, CLOCKS, DATA, HEADER, SHIPPER, SYSTEM, TIMES, USER, Cells, put_time
 
+_MANY: Final = 1_000
+"""Kinds from which rare ones are read one by one: logs hold some hundred, and forged ones any number."""
+_FEW: Final = 10
+"""Records of a rare kind."""
+
 
 def by_kind(look: Look, cells: Cells, payload: Payload) -> list[int]:
     """Read what is of a usual shape, only the fields that are needed of its kind; the rows that are left."""
     rest = list(look.rest)
+    crowded = len(look.kinds) > _MANY
     for kind, rows in look.kinds.items():
+        if crowded and len(rows) < _FEW:
+            rest += rows
+            continue
         paths = _PATHS[kind.shape](_needed(kind, payload), cells.timed)
         columns: dict[str, Any] = {}
         if paths:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from match.holding import ODD, rows_holding
+from match.holding import ODD, Texts
 
 PIECES = st.one_of(st.none(), st.sampled_from(["", "x", "ab", "abcd", "cdx", "xab", "CDA"]))
 WORDS = st.sampled_from(["xabcdx", "abcd", "bc", "cd", "xx", "dxx", "aabcdxc", "b"])
@@ -19,7 +19,7 @@ WORDS = st.sampled_from(["xabcdx", "abcd", "bc", "cd", "xx", "dxx", "aabcdxc", "
        st.lists(WORDS, min_size=1, max_size=4), st.booleans())  # fmt: skip
 def test_matches_across_values_hide_none_within(columns: list[list[str | None]], words: list[str], coded: bool) -> None:
     arrays = [pa.array(column, pa.string()) for column in columns]
-    found = rows_holding([a.dictionary_encode() for a in arrays] if coded else arrays, len(columns[0]), words)
+    found = Texts([a.dictionary_encode() for a in arrays] if coded else arrays, len(columns[0])).holding(words)
     for number in range(len(columns[0])):
         held = any(word in (column[number] or "").lower() for column in columns for word in words)
         assert found[number] or not held
@@ -27,7 +27,7 @@ def test_matches_across_values_hide_none_within(columns: list[list[str | None]],
 
 @pytest.mark.parametrize("letter", ODD)
 def test_letters_that_become_ascii_are_not_passed_over(letter: str) -> None:
-    assert rows_holding([pa.array(["none", f"x{letter}y"])], 2, ["word"]).tolist() == [False, True]
+    assert Texts([pa.array(["none", f"x{letter}y"])], 2).holding(["word"]).tolist() == [False, True]
 
 
 def test_no_other_letters_become_ascii() -> None:

@@ -182,3 +182,10 @@ def test_two_names_of_one_meaning_the_first_known_counts(order: tuple[str, str])
     event |= {key: key.upper() for key in order}
     for wanted in (None, frozenset({"winlog.computer_name"})):
         assert parse(event, wanted=wanted)["winlog.computer_name"][0].as_py() == "HOSTNAME"
+
+
+def test_forged_kinds_without_end_are_read_one_by_one() -> None:
+    lines = [json.dumps({"EventID": n, "Channel": "Security", "SubjectUserName": f"u{n}"}) for n in range(3_000)]
+    table = PARSER.parse(Payload(pa.array(lines), np.zeros(len(lines), np.int64), wanted=frozenset({"event.code", "user.name"})))
+    assert table["event.code"].cast(pa.string()).to_pylist() == [str(n) for n in range(3_000)]
+    assert table["user.name"].cast(pa.string()).to_pylist() == [f"u{n}" for n in range(3_000)]
