@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import IO, Final
 
 import numpy as np
@@ -28,7 +30,7 @@ class Cutter:
     def __init__(self, raw: IO[bytes], tell: Callable[[int, int], None], begun: bytes = b"", limit: int = -1, first: int = 0) -> None:
         self._raw, self._tell, self._left = raw, tell, limit
         self._full = BLOCK + MAX_LINE if limit < 0 else min(BLOCK + MAX_LINE, len(begun) + limit)
-        self._buffer = bytearray(min(self._full, max(_FIRST, len(begun))))
+        self._buffer: bytearray | mmap.mmap = bytearray(min(self._full, max(_FIRST, len(begun))))
         self._buffer[: len(begun)] = begun
         self._held = len(begun)
         self.lines = first
@@ -59,8 +61,8 @@ class Cutter:
         got = self._read(at, len(self._buffer) - at)
         if at + got < len(self._buffer):
             return got
-        grown = bytearray(self._full)
-        grown[: len(self._buffer)] = self._buffer
+        grown = _memory(self._full)
+        grown[: len(self._buffer)] = bytes(self._buffer)
         self._buffer = grown
         return got + self._read(at + got, size - got)
 
@@ -99,6 +101,15 @@ class Cutter:
         self._tell(self.lines, size)
         self.lines += 1
         return self.lines - 1, pa.array([b""], pa.large_binary())
+
+
+def _memory(size: int) -> mmap.mmap:
+    """Fresh memory that is touched where it is used only, in large pages where the system has them: the first touch is what costs."""
+    made = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without them
+            made.madvise(mmap.MADV_HUGEPAGE)
+    return made
 
 
 def _without_returns(lines: pa.Array) -> pa.Array:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
-import ahocorasick_rs
 import numpy as np
 import pyarrow as pa
 
 from collectors.detect import Parsed, parse
 from domain.event import EventBatch, Rows, TableBatch
 from domain.raw import RawBatch
-from match.holding import ODD
-from match.literals import automaton
+from match.folded import ODD, Words
+from match.holding import touched
 
-_HIDING = (*ODD, r"\u00", *(f"\\u{ord(letter):04x}" for letter in ODD))
-"""Letters that lower-case to an ASCII letter, and what JSON may write for one."""
+_HIDING = (r"\u00", *(f"\\u{ord(letter):04x}" for letter in ODD))
+"""What JSON may write for a letter, or for what lower-cases to one."""
 _AS_WRITTEN = frozenset({"windows"})
 """Parsers whose values stand in the record as they are; others undo escapes (%20, hex), name numbers, join records."""
 _JOINING = frozenset({"linux_audit"})
@@ -41,18 +39,13 @@ class HuntBatch(TableBatch):
         every = np.arange(self.rows, dtype=np.int32)
         if self._parsed.parser not in _AS_WRITTEN or self._batch.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
             return every
-        offsets, data = self._text
-        search = automaton([text.encode() for text in (*words, *_HIDING)], ahocorasick_rs.MatchKind.LeftmostFirst)
-        hits = np.array(search.find_matches_as_indexes(data), np.int64).reshape(-1, 3)
-        first = np.searchsorted(offsets, hits[:, 1], side="right") - 1
-        last = np.searchsorted(offsets, hits[:, 2] - 1, side="right") - 1
-        across = [np.arange(first[n], last[n]) for n in np.flatnonzero(last > first)]  # one across records may hide one in each
-        return every[np.unique(np.concatenate([first, last, *across]))]
+        bounds, text = _bytes(self._records)
+        return every[touched(bounds, Words([*words, *_HIDING]).find(text))]
 
-    @cached_property
-    def _text(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], bytes]:
+    @property
+    def _records(self) -> pa.Array:
         places = self._parsed.rows
-        return _lowered(self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places)))
+        return self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places))
 
     def texts(self, rows: Rows) -> EventBatch:
         """All fields of these rows."""
@@ -70,10 +63,9 @@ class HuntBatch(TableBatch):
         return parse(part, wanted)[0].table
 
 
-def _lowered(records: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], bytes]:
-    """Where each record starts, and all of them in lower case (ASCII)."""
+def _bytes(records: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], memoryview]:
+    """Where each record begins, and the end; their bytes."""
     _, offsets, data = records.buffers()
     bounds = np.frombuffer(offsets, np.int64)[records.offset : records.offset + len(records) + 1]
-    first, last = int(bounds[0]), int(bounds[-1])
-    text = memoryview(data).cast("B")[first:last].tobytes() if data is not None else b""
-    return bounds[:-1] - first, text.lower()
+    view = memoryview(data).cast("B") if data is not None else memoryview(b"")
+    return bounds - bounds[0], view[int(bounds[0]) : int(bounds[-1])]

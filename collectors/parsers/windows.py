@@ -50,12 +50,13 @@ class Windows:
         return table(cells, payload)
 
 
-def _signs(text: str) -> bool:
+def _signs(record: memoryview) -> bool:
     """Words that only records of Windows hold, in whatever shape."""
-    return ('"EventID"' in text and '"Channel"' in text) or '"winlog":' in text or '"log_name":' in text
+    text = bytes(record)
+    return (b'"EventID"' in text and b'"Channel"' in text) or b'"winlog":' in text or b'"log_name":' in text
 
 
-def _one_by_one(texts: Sequence[str], rows: Iterable[int], cells: Cells) -> list[int]:
+def _one_by_one(texts: Sequence[memoryview], rows: Iterable[int], cells: Cells) -> list[int]:
     """Read what no kind holds; the rows of records that are no events."""
     bad: list[int] = []
     loads = orjson.loads
@@ -68,10 +69,10 @@ def _one_by_one(texts: Sequence[str], rows: Iterable[int], cells: Cells) -> list
     return bad
 
 
-def _mended(text: str, row: int, cells: Cells) -> bool:
+def _mended(record: memoryview, row: int, cells: Cells) -> bool:
     """Whether a record is JSON but for lone surrogates and numbers beyond all bounds (1e999, NaN); nothing of it was read before."""
     try:
-        _read(json.loads(paired(text)), row, cells)
+        _read(json.loads(paired(str(record, "utf-8"))), row, cells)
     except (ValueError, AttributeError, TypeError, RecursionError):
         return False
     return True

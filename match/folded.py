@@ -1,0 +1,51 @@
+"""Words in much text, whatever their case, piece by piece: each piece is folded into a small buffer that stays in the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
+
+import ahocorasick_rs
+import numpy as np
+
+from match.literals import automaton
+
+Bytes: TypeAlias = np.ndarray[tuple[int], np.dtype[np.uint8]]
+Spans: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+ODD: Final = ("\u212a", "\u0130")
+"""The letters outside ASCII that lower-case to an ASCII letter: Kelvin sign, I with a dot."""
+_FIRST: Final = ahocorasick_rs.MatchKind.LeftmostFirst
+_PIECE: Final = 256 << 10
+_CASE: Final = 0x20
+_ASCII: Final = 0x80
+
+
+class Words:
+    """Some words, lower-case ASCII, and the odd letters that could hide one."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        folded = [bytes(byte | _CASE for byte in word.encode()) for word in words]
+        self._words = automaton(folded, _FIRST)
+        self._odd = automaton([letter.encode() for letter in ODD], _FIRST)
+        self._overlap = max(map(len, folded), default=1) - 1
+        self._buffer = np.empty(_PIECE + self._overlap, np.uint8)
+
+    def find(self, text: memoryview) -> Spans:
+        """Where something stands that may be a word: (start, end) in bytes. Each word in the text is touched by one of them."""
+        data = np.frombuffer(text, np.uint8)
+        found = [found + start for start in range(0, len(data), _PIECE) for found in self._pieces(data[start:])]
+        return np.concatenate(found) if found else np.zeros((0, 2), np.int64)
+
+    def _pieces(self, data: Bytes) -> Iterator[Spans]:
+        """What the first piece holds. One bit folds the case of ASCII letters, and takes some other ASCII characters for each other."""
+        piece = data[: _PIECE + self._overlap]
+        folded = self._buffer[: len(piece)]
+        np.bitwise_or(piece, _CASE, out=folded)
+        yield from _spans(self._words.find_matches_as_indexes(folded.data))
+        if piece.max() >= _ASCII:
+            yield from _spans(self._odd.find_matches_as_indexes(piece.data))
+
+
+def _spans(found: Sequence[tuple[int, int, int]]) -> Iterator[Spans]:
+    if found:
+        yield np.array(found, np.int64)[:, 1:]
