@@ -8,29 +8,27 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from domain.event import Column, Rows, TableBatch
-from match.keywords import searchable
+from domain.batch import Columns, Searchable, Sought, Stored
+from domain.event import Column, Rows
 from store.base import Chunk
 
-ENOUGH = 50_000
-"""Rows from which a batch is handed on."""
+ENOUGH = 200_000
+"""Rows from which a batch is handed on: what is distinct is looked at once for all of them, and columns of so many rows fit in memory."""
 
 
-class Joined:
-    """Chunks side by side, behaving as one (store.base.Chunk)."""
+class _Side:
+    """Columns of several batches, one below the other."""
 
-    def __init__(self, parts: Sequence[Chunk]) -> None:
+    def __init__(self, parts: Sequence[Columns]) -> None:
         self._parts = parts
-        self._starts = np.cumsum([0, *(part.rows for part in parts)])
+        self._read = [part.read if isinstance(part, Stored) else part.column for part in parts]
+        self.starts = np.cumsum([0, *(part.rows for part in parts)])
         self._cache: dict[str, Column | None] = {}
-        self.partition = parts[0].partition
-        self.first_seq = min(part.first_seq for part in parts)
-        self.last_seq = max(part.last_seq for part in parts)
 
     @property
     def rows(self) -> int:
         """Number of events."""
-        return int(self._starts[-1])
+        return int(self.starts[-1])
 
     def fields(self) -> Sequence[str]:
         """Columns of any part."""
@@ -44,7 +42,7 @@ class Joined:
         return full if full is None or rows is None else Column(full.codes[rows], full.values, full.multi)
 
     def _join(self, name: str) -> Column | None:
-        columns = [part.column(name) for part in self._parts]
+        columns = [read(name) for read in self._read]
         held = [c for c in columns if c is not None]
         if not held:
             return None
@@ -52,12 +50,23 @@ class Joined:
         places = merged.indices.to_numpy()
         codes = np.full(self.rows, -1, np.int32)
         at = 0
-        for start, column in zip(self._starts.tolist(), columns, strict=False):
+        for start, column in zip(self.starts.tolist(), columns, strict=False):
             if column is not None:
                 known = np.append(places[at : at + len(column.values)], -1)
                 codes[start : start + len(column.codes)] = known[column.codes]
                 at += len(column.values)
         return Column(codes, merged.dictionary, held[0].multi)
+
+
+class Joined(_Side):
+    """Chunks side by side, behaving as one (store.base.Chunk)."""
+
+    def __init__(self, parts: Sequence[Chunk]) -> None:
+        super().__init__(parts)
+        self._chunks = parts
+        self.partition = parts[0].partition
+        self.first_seq = min(part.first_seq for part in parts)
+        self.last_seq = max(part.last_seq for part in parts)
 
     def ids(self) -> pa.Array:
         """`event.id` of each row."""
@@ -65,38 +74,41 @@ class Joined:
 
     @cached_property
     def _ids(self) -> pa.Array:
-        return pa.concat_arrays([part.ids() for part in self._parts])
+        return pa.concat_arrays([part.ids() for part in self._chunks])
 
-    def candidates(self, words: Sequence[str]) -> Rows:
-        """Rows that may hold one of the words: part by part, without joining columns; all rows of a part that cannot tell."""
-        found = []
-        for start, part in zip(self._starts.tolist(), self._parts, strict=False):
-            look = getattr(part, "candidates", None)
-            found.append((np.arange(part.rows, dtype=np.int32) if look is None else look(words)) + start)
-        return np.concatenate(found).astype(np.int32)
+    def search(self, words: Sequence[str], rows: Rows) -> Sought:
+        """What the parts of these rows have to search."""
+        found = list(self._search(words, rows))
+        batch = _Side([part.batch for part in found])
+        every = [np.arange(part.batch.rows) if part.rows is None else part.rows for part in found]
+        inside = [part + start for part, start in zip(every, batch.starts.tolist(), strict=False)]
+        return Sought(batch, _together(inside), _together([part.at for part in found]))
 
-    def texts(self, rows: Rows) -> TableBatch:
-        """All text of these rows."""
-        tables = []
-        for start, end, part in zip(self._starts, self._starts[1:], self._parts, strict=False):
-            mine = (rows[(rows >= start) & (rows < end)] - start).astype(np.int32)
-            look = getattr(part, "texts", None)
-            if len(mine):
-                tables.append(part.table(mine, [n for n in part.fields() if searchable(n)]) if look is None else look(mine).table)
-        return TableBatch(pa.concat_tables(tables, promote_options="default") if tables else self._parts[0].table([], []))
+    def _search(self, words: Sequence[str], rows: Rows) -> Iterator[Sought]:
+        edges = np.searchsorted(rows, self.starts)
+        for part, start, first, last in zip(self._chunks, self.starts, edges, edges[1:], strict=False):
+            if first < last:
+                mine = rows[first:last] - np.int32(start)
+                every = np.arange(len(mine), dtype=np.int32)
+                found = part.search(words, mine) if isinstance(part, Searchable) else Sought(part, mine, every)
+                yield found._replace(at=found.at + np.int32(first))
 
     def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
         """These rows, in this order, and columns."""
         wanted = np.arange(self.rows) if rows is None else np.asarray(rows)
-        owner = np.searchsorted(self._starts, wanted, side="right") - 1
+        owner = np.searchsorted(self.starts, wanted, side="right") - 1
         tables = []
         for number in np.unique(owner).tolist():
-            mine = (wanted[owner == number] - self._starts[number]).astype(np.int32)
-            tables.append(self._parts[number].table(mine.tolist(), names))
+            mine = (wanted[owner == number] - self.starts[number]).astype(np.int32)
+            tables.append(self._chunks[number].table(mine.tolist(), names))
         if not tables:
-            return self._parts[0].table([], names)
+            return self._chunks[0].table([], names)
         back = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
         return pa.concat_tables(tables, promote_options="default").take(pa.array(back))
+
+
+def _together(rows: Sequence[Rows]) -> Rows:
+    return np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32)
 
 
 def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from collectors.detect import Parsed, parse
-from domain.event import EventBatch, Rows, TableBatch
+from domain.batch import Sought
+from domain.event import Rows, TableBatch
 from domain.raw import RawBatch
-from match.folded import ODD, Words
+from match.folded import ODD, Words, safe_word
 from match.holding import touched
 
 _HIDING = (r"\u00", *(f"\\u{ord(letter):04x}" for letter in ODD))
@@ -24,18 +25,28 @@ _JOINING = frozenset({"linux_audit"})
 class HuntBatch(TableBatch):
     """An EventBatch that knows the raw records behind it."""
 
-    complete = False
-    """Its columns are only those that rules name."""
-
     def __init__(self, batch: RawBatch, parsed: Parsed) -> None:
         super().__init__(parsed.table)
         self._batch, self._parsed = batch, parsed
+        self._known: tuple[tuple[str, ...], Rows] | None = None
 
-    def candidates(self, words: Sequence[str]) -> Rows:
-        """Rows whose record may hold one of the words (lower-case ASCII) in any case, or characters that could hide one.
+    def search(self, words: Sequence[str], rows: Rows) -> Sought:
+        """These rows, or those of them that may hold a word, with all their fields."""
+        safe = tuple(map(safe_word, words))
+        kept = np.isin(rows, self._holding(safe), assume_unique=True) if safe and all(safe) else np.ones(len(rows), np.bool_)
+        batch = TableBatch(self.whole(rows[kept], None) if kept.any() else self.table.slice(0, 0))
+        return Sought(batch, None, np.flatnonzero(kept).astype(np.int32))
 
-        Where values stand in records as they are, these are searched in one pass; otherwise every row may.
+    def _holding(self, words: tuple[str, ...]) -> Rows:
+        """Rows whose record may hold one of the words in any case, or characters that could hide one.
+
+        Where values stand in records as they are, these are searched; otherwise every row may. The same words are asked for again.
         """
+        if self._known is None or self._known[0] != words:
+            self._known = words, self._find(words)
+        return self._known[1]
+
+    def _find(self, words: Sequence[str]) -> Rows:
         every = np.arange(self.rows, dtype=np.int32)
         if self._parsed.parser not in _AS_WRITTEN or self._batch.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
             return every
@@ -46,10 +57,6 @@ class HuntBatch(TableBatch):
     def _records(self) -> pa.Array:
         places = self._parsed.rows
         return self._batch.records if len(places) == len(self._batch.records) else self._batch.records.take(pa.array(places))
-
-    def texts(self, rows: Rows) -> EventBatch:
-        """All fields of these rows."""
-        return TableBatch(self.whole(rows, None) if len(rows) else self.table.slice(0, 0))
 
     def whole(self, rows: Rows, wanted: frozenset[str] | None) -> pa.Table:
         """These rows parsed once more, with these fields (None = all)."""

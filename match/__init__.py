@@ -11,7 +11,7 @@ from domain.event import EventBatch, Rows
 from domain.query import TRUE, Expr, Test
 from match.evaluate import Evaluation
 from match.needs import Needs
-from match.plan import Entry, Plan
+from match.plan import KEYWORD, Entry, Plan
 
 __all__ = ["Entry", "Matcher", "rows"]
 
@@ -29,6 +29,8 @@ class Matcher:
         self.needs = Needs(entries)
         """Which fields can be asked of an event of which some are known."""
         self._plans: dict[int, Plan] = {}
+        self._words: dict[str, None] = {}
+        """Of the keywords of all plans: a batch is searched for all of them at once."""
         self._last: tuple[Evaluation, int] | None = None
 
     @property
@@ -42,9 +44,10 @@ class Matcher:
         if not batch.rows:
             return
         everything = np.arange(batch.rows, dtype=np.int32)
-        for number, fed in Evaluation(self._routes, batch, everything).run():
-            plan = self._plan(number)
-            evaluation = Evaluation(plan, batch, fed)
+        routed = [(self._plan(number), fed) for number, fed in Evaluation(self._routes, batch, everything).run()]
+        words = tuple(self._words)
+        for plan, fed in routed:
+            evaluation = Evaluation(plan, batch, fed, words)
             for rule, found in evaluation.run():
                 self._last = evaluation, rule
                 yield plan.keys[rule], found
@@ -58,7 +61,10 @@ class Matcher:
     def _plan(self, number: int) -> Plan:
         if number not in self._plans:
             start = time.perf_counter()
-            self._plans[number] = Plan(*self._groups[number])
+            plan = self._plans[number] = Plan(*self._groups[number])
+            keywords = plan.by_field.get(KEYWORD)
+            if keywords is not None and keywords.common:
+                self._words |= dict.fromkeys(keywords.words)
             self._seconds += time.perf_counter() - start
         return self._plans[number]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -25,8 +25,10 @@ KINDS: Final = frozenset({"event.code", "winlog.channel", "winlog.provider_name"
 class Evaluation:
     """Answers of one plan for `rows` of `batch`. Positions below are indices into `rows`."""
 
-    def __init__(self, plan: Plan, batch: EventBatch, rows: Rows) -> None:
+    def __init__(self, plan: Plan, batch: EventBatch, rows: Rows, words: Sequence[str] = ()) -> None:
+        """`words`: what batches are searched for, for the sake of the keywords of this plan and of others."""
         self.plan, self.batch, self.rows = plan, batch, rows
+        self._sought = words
         self.part = None if len(rows) == batch.rows else rows
         self.masks: dict[int, Mask] = {}
         """Test number -> one bool per distinct value and a last one for "missing". Absent = false for all."""
@@ -142,7 +144,7 @@ class Evaluation:
 
     def _keyword(self, number: int, at: Rows) -> Mask:
         if self._words is None:
-            self._words = Keywords(self.batch, self.rows, self.plan.by_field[KEYWORD], self.plan.tests)
+            self._words = Keywords(self.batch, self.rows, self.plan.by_field[KEYWORD], self.plan.tests, self._sought)
         return self._words.holds(number, at)
 
     def _special(self, test: Test, at: Rows) -> Mask:

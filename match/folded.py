@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 import ahocorasick_rs
 import numpy as np
 
-from match.literals import automaton
+from match.literals import FEW, automaton
 
 Bytes: TypeAlias = np.ndarray[tuple[int], np.dtype[np.uint8]]
 Spans: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int64]]
@@ -16,6 +17,8 @@ ODD: Final = ("\u212a", "\u0130")
 """The letters outside ASCII that lower-case to an ASCII letter: Kelvin sign, I with a dot."""
 _FIRST: Final = ahocorasick_rs.MatchKind.LeftmostFirst
 _PIECE: Final = 256 << 10
+_LEAST: Final = 4
+"""Characters of a word."""
 _CASE: Final = 0x20
 _ASCII: Final = 0x80
 
@@ -25,7 +28,7 @@ class Words:
 
     def __init__(self, words: Sequence[str]) -> None:
         folded = [bytes(byte | _CASE for byte in word.encode()) for word in words]
-        self._words = automaton(folded, _FIRST)
+        self._words = [automaton(folded[at : at + FEW], _FIRST) for at in range(0, len(folded), FEW)]
         self._odd = automaton([letter.encode() for letter in ODD], _FIRST)
         self._overlap = max(map(len, folded), default=1) - 1
         self._buffer = np.empty(_PIECE + self._overlap, np.uint8)
@@ -41,7 +44,8 @@ class Words:
         piece = data[: _PIECE + self._overlap]
         folded = self._buffer[: len(piece)]
         np.bitwise_or(piece, _CASE, out=folded)
-        yield from _spans(self._words.find_matches_as_indexes(folded.data))
+        for search in self._words:
+            yield from _spans(search.find_matches_as_indexes(folded.data))
         if piece.max() >= _ASCII:
             yield from _spans(self._odd.find_matches_as_indexes(piece.data))
 
@@ -49,3 +53,18 @@ class Words:
 def _spans(found: Sequence[tuple[int, int, int]]) -> Iterator[Spans]:
     if found:
         yield np.array(found, np.int64)[:, 1:]
+
+
+def plain_word(text: str) -> str:
+    """The longest run of ASCII of a literal; "" when it could stand in a number or a flag, which are not searched for words."""
+    return max((run for run in re.findall(r"[\x00-\x7f]+", text) if _is_word(run)), key=len, default="")
+
+
+def safe_word(text: str) -> str:
+    """The longest run of characters of a literal that every encoding of a record writes as they are; "" when it is too short."""
+    best = max((run for run in re.findall(r"[a-z0-9 .:_-]+", text) if _is_word(run)), key=len, default="")
+    return best if len(best) >= _LEAST else ""
+
+
+def _is_word(run: str) -> bool:
+    return bool(re.search("[a-z]", run)) and run not in "true" and run not in "false"

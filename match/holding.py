@@ -1,61 +1,68 @@
-"""Which rows hold one of some words in any text column: asked of the distinct values."""
+"""Where words stand in columns of text: asked of the distinct values, all at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from match.folded import ODD as ODD  # noqa: PLC0414
+from domain.event import Column, Rows
 from match.folded import Spans, Words
-from match.values import Mask
+
+Bounds: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-class Texts:
-    """Text columns, plain or dictionary-encoded (others are taken as text)."""
+class Held:
+    """Columns that are at hand (domain.batch.Columns)."""
 
-    def __init__(self, columns: Sequence[pa.Array], size: int) -> None:
-        self._size = size
-        self._columns = [_text(column) for column in columns]
+    def __init__(self, columns: Mapping[str, Column], size: int) -> None:
+        self._columns, self._size = columns, size
 
-    def holding(self, words: Sequence[str]) -> Mask:
-        """One bool per row: some value may hold a word (lower-case ASCII with a letter). Never false for a row that does."""
-        search = Words(words)
-        out = np.zeros(self._size, np.bool_)
-        for column in self._columns:
-            bounds, text = _bytes(column.dictionary if pa.types.is_dictionary(column.type) else column)
-            found = search.find(text)
-            if len(found):
-                out |= _rows_of(column, touched(bounds, found))
-        return out
+    @property
+    def rows(self) -> int:
+        """Number of events."""
+        return self._size
+
+    def fields(self) -> Sequence[str]:
+        """Names of the columns."""
+        return list(self._columns)
+
+    def column(self, name: str, rows: Rows | None = None) -> Column | None:
+        """The column, for all rows or only `rows`."""
+        full = self._columns.get(name)
+        return full if full is None or rows is None else Column(full.codes[rows], full.values, full.multi, full.null)
 
 
-def touched(bounds: np.ndarray[tuple[int], np.dtype[np.int64]], found: Spans) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def held(columns: Mapping[str, Column], size: int) -> tuple[Rows, Held]:
+    """Of columns with `size` rows the rows that hold a value, and their columns."""
+    some = np.zeros(size, np.bool_)
+    for column in columns.values():
+        some |= column.codes >= 0
+    rows = np.flatnonzero(some).astype(np.int32)
+    return rows, Held({name: Column(c.codes[rows], c.values, c.multi) for name, c in columns.items()}, len(rows))
+
+
+def narrowed(column: Column, words: Words) -> Column | None:
+    """The column with only those values that may hold a word; None when there is none."""
+    values = column.values if pa.types.is_string(column.values.type) else column.values.cast(pa.string())
+    bounds, text = _bytes(values)
+    found = words.find(text)
+    if not len(found):
+        return None
+    kept = touched(bounds, found)
+    place = np.full(len(values) + 1, -1, np.int32)
+    place[kept] = np.arange(len(kept), dtype=np.int32)
+    return Column(place[column.codes], column.values.take(pa.array(kept)), column.multi)
+
+
+def touched(bounds: Bounds, found: Spans) -> Bounds:
     """The values (from `bounds[n]` to `bounds[n + 1]`) that spans of bytes touch: one across several may hide a match in each."""
     first = np.searchsorted(bounds, found[:, 0], side="right") - 1
     last = np.searchsorted(bounds, found[:, 1] - 1, side="right") - 1
     across = [np.arange(first[n] + 1, last[n]) for n in np.flatnonzero(last > first + 1)]
     return np.unique(np.concatenate([first, last, *across]))
-
-
-def _rows_of(column: pa.Array, values: np.ndarray) -> Mask:
-    if not pa.types.is_dictionary(column.type):
-        out = np.zeros(len(column), np.bool_)
-        out[values] = True
-        return out
-    hit = np.zeros(len(column.dictionary) + 1, np.bool_)
-    hit[values] = True
-    hit[-1] = False
-    codes = pc.fill_null(column.indices, len(column.dictionary)).to_numpy(zero_copy_only=False)
-    rows: Mask = hit[codes]
-    return rows
-
-
-def _text(column: pa.Array) -> pa.Array:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    return column if pa.types.is_string(kind) else column.cast(pa.string())
 
 
 def _bytes(array: pa.Array) -> tuple[np.ndarray, memoryview]:

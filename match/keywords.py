@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
+from domain.batch import Searchable, Sought
 from domain.event import Column, EventBatch, Rows
 from domain.query import Test
 from match.ops import special
@@ -21,24 +20,17 @@ NOT_TEXT = frozenset({
 })  # fmt: skip
 """Columns that keywords do not search: the raw copy, and labels that parsers give (a keyword `failure` must not hit every label)."""
 OWN = "thapcanh."
-_WORD = 4
 _SMALL = 32
 
 
 class Keywords:
     """Answers of all keyword tests of a plan for `rows` of `batch`, row by row as rules ask."""
 
-    def __init__(self, batch: EventBatch, rows: Rows, tests: FieldTests, known: Sequence[Test]) -> None:
+    def __init__(self, batch: EventBatch, rows: Rows, tests: FieldTests, known: Sequence[Test], words: Sequence[str]) -> None:
         self._batch, self._rows, self._tests, self._known = batch, rows, tests, known
+        self._words = words if tests.common else tests.words
         self._answers: dict[int, Mask] = {}
         self._searched = np.zeros(len(rows), np.bool_)
-
-    @cached_property
-    def _candidates(self) -> Rows | None:
-        """Rows of the batch that may hold a keyword; None when that cannot be told beforehand."""
-        words = [safe_word(text) for text in self._tests.texts]
-        find = getattr(self._batch, "candidates", None)
-        return None if find is None or self._tests.special or not all(words) else find(words)
 
     def holds(self, number: int, at: Rows) -> Mask:
         """One bool for each of these positions in `rows`: some value of the event holds the keyword."""
@@ -50,20 +42,16 @@ class Keywords:
         return np.zeros(len(at), np.bool_) if answers is None else answers[at]
 
     def _search(self, at: Rows) -> None:
-        batch, rows, place = self._searchable(at)
-        for name in batch.fields() if len(place) else ():
-            column = batch.column(name, rows) if searchable(name) else None
+        rows = self._rows[at]
+        sought = self._batch.search(self._words, rows) if isinstance(self._batch, Searchable) else self._everything(rows)
+        place = at[sought.at]
+        for name in sought.batch.fields() if len(place) else ():
+            column = sought.batch.column(name, sought.rows) if searchable(name) else None
             if column is not None:
                 self._spread(Values(in_use(column)), place)
 
-    def _searchable(self, at: Rows) -> tuple[EventBatch, Rows | None, Rows]:
-        """The batch to search, which of its rows, and their positions in `self._rows`."""
-        rows = self._rows[at]
-        found = self._candidates
-        if found is None and getattr(self._batch, "complete", True):
-            return self._batch, None if len(rows) == self._batch.rows else rows, at
-        kept = np.ones(len(rows), np.bool_) if found is None else np.isin(rows, found, assume_unique=True)
-        return self._batch.texts(rows[kept]), None, at[kept]  # type: ignore[attr-defined]
+    def _everything(self, rows: Rows) -> Sought:
+        return Sought(self._batch, None if len(rows) == self._batch.rows else rows, np.arange(len(rows), dtype=np.int32))
 
     def _spread(self, values: Values, place: Rows) -> None:
         for number, mask in self._masks(values):
@@ -112,16 +100,6 @@ def in_use(column: Column) -> Column:
     place[used] = np.arange(len(used), dtype=np.int32)
     null = int(place[column.null]) if column.null >= 0 else -1
     return Column(place[column.codes], column.values.take(pa.array(used)), column.multi, null)
-
-
-def safe_word(text: str) -> str:
-    """The longest run of characters of a literal that every encoding of a record writes as they are; "" when it is too short.
-
-    It has a letter, and is no part of true or false: numbers and flags need not be searched for it.
-    """
-    runs = [run for run in re.findall(r"[a-z0-9 .:_-]+", text) if re.search("[a-z]", run) and run not in "true" and run not in "false"]
-    best = max(runs, key=len, default="")
-    return best if len(best) >= _WORD else ""
 
 
 def searchable(name: str) -> bool:

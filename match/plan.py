@@ -12,6 +12,7 @@ import numpy as np
 
 from domain.query import And, Expr, Not, Test
 from match import witness
+from match.folded import safe_word
 from match.literals import Literals
 from match.ops import text_of
 from match.values import lower_text
@@ -69,6 +70,16 @@ class FieldTests:
         made = Literals(self.texts)
         self.seconds += time.perf_counter() - start
         return made
+
+    @property
+    def words(self) -> Sequence[str]:
+        """Of keywords: the literals, one of which stands wherever a keyword holds; none when that cannot be told."""
+        return () if self.special else self.texts
+
+    @cached_property
+    def common(self) -> bool:
+        """Whether records can be searched for them as they are written."""
+        return not self.special and all(map(safe_word, self.texts))
 
     @cached_property
     def _users(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], list[int], list[str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from detectors.sigma.gathered import Gathered
 from detectors.sigma.ruleset import RuleSet
 from domain.alert import Entity, Finding, Reason
 from domain.event import EventBatch, Rows
+from domain.raw import Int64s
 from store.base import Chunk, EventStore
 
 ABOUT: Final = (("host", "host.name"), ("ip", "source.ip"), ("user", "user.name"), ("client", "api.client.id"))
@@ -50,6 +52,9 @@ class _Group:
     exercise: bool
 
 
+_Groups: TypeAlias = dict[tuple[int, tuple[Entity, ...], bool], _Group]
+
+
 class SigmaDetector:
     """One rule set. Findings depend on the events only, not on how they are cut into scans."""
 
@@ -64,30 +69,30 @@ class SigmaDetector:
 
     def scan(self, chunks: Iterable[Chunk], state: Mapping[str, Any], now: datetime, events: EventStore) -> Scanned:
         """Findings on the new events; `state` carries the hits that correlations still need."""
-        groups: dict[tuple[int, tuple[Entity, ...], bool], _Group] = {}
+        groups: _Groups = {}
         gathered: list[Gathered] = []
         found = Outcome(state=dict(state))
         for chunk in joined(chunks):
             if sum(len(one.at) for one in gathered) > ENOUGH:
                 found, gathered = self._correlator.more(found, gathered, now), []
+            times = _Times(chunk)
             for key, rows in self.rules.matcher.run(chunk):
                 number = int(str(key))
                 if self._doubled[number]:
-                    rows = twins.single(self.rules.rules[number], chunk, rows, _times(chunk, rows), events)
+                    rows = twins.single(self.rules.rules[number], chunk, rows, times.of(rows), events)
                     if not len(rows):
                         continue
                 if self._correlator.second.uses(number):
-                    gathered.append(self._correlator.gather(number, chunk, rows, _times(chunk, rows)))
+                    gathered.append(self._correlator.gather(number, chunk, rows, times.of(rows)))
                 if self._alerts[number]:
-                    self._group(number, chunk, rows, groups)
+                    self._group(number, chunk, rows, times.of(rows), groups)
         findings = [f for (number, about, _), group in groups.items() for f in self._findings(number, about, group)]
         found = self._correlator.more(found, gathered, now)
         return Scanned(findings + found.findings, found.state, found.notes)
 
-    def _group(self, number: int, chunk: Chunk, rows: Rows, groups: dict[tuple[int, tuple[Entity, ...], bool], _Group]) -> None:
+    def _group(self, number: int, chunk: Chunk, rows: Rows, times: Int64s, groups: _Groups) -> None:
         """Rows of one chunk by their entities: one pass over dictionary codes, Python only per distinct combination."""
         ids = chunk.ids().take(pa.array(rows)).to_pylist()
-        times = _times(chunk, rows)
         related, exercise = _columns(chunk, rows, RELATED), _flags(chunk, rows)
         for about, places in _combinations(chunk, rows):
             for flag in (False, True):
@@ -137,9 +142,20 @@ def _at(micros: int) -> datetime:
     return datetime.fromtimestamp(micros / _MICRO, UTC)
 
 
-def _times(chunk: Chunk, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
-    column = chunk.table(rows.tolist(), ["@timestamp"])["@timestamp"]
-    return np.asarray(column.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
+class _Times:
+    """`@timestamp` of a chunk's rows in microseconds, read when first asked for."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk = chunk
+
+    def of(self, rows: Rows) -> Int64s:
+        """Of these rows."""
+        return self._all[rows]
+
+    @cached_property
+    def _all(self) -> Int64s:
+        column = self._chunk.table(None, ["@timestamp"])["@timestamp"]
+        return np.asarray(column.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False), np.int64)
 
 
 def _flags(chunk: Chunk, rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -14,11 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from domain import fields
+from domain.batch import Columns, Sought
 from domain.errors import StoreError
-from domain.event import Column, Rows, TableBatch, encode
+from domain.event import Column, Rows, encode
 from domain.raw import Int64s
-from match.holding import Texts
-from match.keywords import searchable
+from match.folded import Words, plain_word
+from match.holding import Held, held, narrowed
+from match.keywords import in_use, searchable
+from store.local import pages
 from store.local.folder import Lock
 from store.local.layout import Group
 from store.rows import SEQ
@@ -79,6 +82,18 @@ class Source:
         with readable(self.path):
             return self._file.reader.read_row_group(group, column_indices=wanted, use_threads=False)
 
+    def dictionaries(self, group: int, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+        """The distinct values of columns of text of one row group (see `pages.dictionary`); None: the column must be read."""
+        with readable(self.path), self.path.open("rb") as raw:
+            known = self._file.metadata.row_group(group)
+            for name in names:
+                yield name, pages.dictionary(raw.fileno(), known.column(self.places[name]))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """Columns of numbers or flags."""
+        return frozenset(field.name for field in self._file.schema_arrow if _counts(field.type))
+
     @property
     def rows(self) -> int:
         """According to the footer."""
@@ -96,6 +111,7 @@ class SegmentChunk:
         self._group = segment.groups[number]
         self._selected: Rows | None = None
         self._cache: dict[str, Column | None] = {}
+        self._found: tuple[Sequence[str], Rows, Held] | None = None
         if segment.merged:
             self.first_seq, self.last_seq = self._group.min_seq, self._group.max_seq
         else:
@@ -133,10 +149,16 @@ class SegmentChunk:
     def column(self, name: str, rows: Rows | None = None) -> Column | None:
         """The column, dictionary-encoded once and kept."""
         if name not in self._cache:
-            array = self._array(name)
-            self._cache[name] = None if array is None else encode(array, multi=fields.is_array(name))
+            self._cache[name] = self.read(name)
         full = self._cache[name]
         return full if full is None or rows is None else Column(full.codes[rows], full.values, full.multi)
+
+    def read(self, name: str) -> Column | None:
+        """The column, dictionary-encoded and not kept."""
+        if name in self._cache:
+            return self._cache[name]
+        array = self._array(name)
+        return None if array is None else encode(array, multi=fields.is_array(name))
 
     def ids(self) -> pa.Array:
         """`event.id` of each row."""
@@ -154,23 +176,32 @@ class SegmentChunk:
     def _times(self) -> Int64s:
         return np.asarray(self._present("@timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
-    def candidates(self, words: Sequence[str]) -> Rows:
-        """Rows that may hold one of the words (lower-case ASCII) in some text: one pass over distinct values."""
-        return np.flatnonzero(self._searched.holding(words)).astype(np.int32)
+    def search(self, words: Sequence[str], rows: Rows) -> Sought:
+        """The rows that hold a value that may hold a word, with those values only."""
+        plain = tuple(map(plain_word, words))
+        if not all(plain) or not plain:
+            return Sought(self._texts(rows), None, np.arange(len(rows), dtype=np.int32))
+        if self._found is None or self._found[0] != plain:
+            self._found = plain, *held(dict(self._find(Words(plain))), self.rows)
+        _, having, batch = self._found
+        _, at, inside = np.intersect1d(rows, having, assume_unique=True, return_indices=True)
+        return Sought(batch, inside.astype(np.int32), at.astype(np.int32))
 
-    @cached_property
-    def _searched(self) -> Texts:
-        return Texts([column.chunk(0) for column in self._texts.columns if not _counts(column.type)], self.rows)
+    def _texts(self, rows: Rows) -> Columns:
+        """All that keywords look into, of these rows."""
+        if len(rows) == self.rows:
+            return self
+        columns = ((name, self.read(name)) for name in self.fields() if searchable(name))
+        return Held({n: in_use(Column(c.codes[rows], c.values, c.multi)) for n, c in columns if c is not None}, len(rows))
 
-    def texts(self, rows: Rows) -> TableBatch:
-        """All text of these rows."""
-        return TableBatch(self._texts.take(pa.array(rows)))
-
-    @cached_property
-    def _texts(self) -> pa.Table:
-        """Every column that keywords look into."""
-        table = self._source.read(self._number, [name for name in self.fields() if searchable(name)]).combine_chunks()
-        return table if self._selected is None else table.take(pa.array(self._selected)).combine_chunks()
+    def _find(self, words: Words) -> Iterator[tuple[str, Column]]:
+        """Columns are read whose distinct values hold a word, or whose distinct values cannot be read by themselves."""
+        names = [name for name in self.fields() if searchable(name) and name not in self._source.numbers]
+        for name, values in self._source.dictionaries(self._number, names):
+            column = self.read(name) if values is None or len(words.find(memoryview(values))) else None
+            left = None if column is None else narrowed(column, words)
+            if left is not None:
+                yield name, left
 
     def sequences(self) -> Int64s:
         """Ingest sequence of each row."""
@@ -195,6 +226,7 @@ class SegmentChunk:
     def forget(self) -> None:
         """Drop the columns read so far."""
         self._cache.clear()
+        self._found = None
 
     def _present(self, name: str) -> pa.Array:
         """A column that every segment has."""
@@ -206,8 +238,6 @@ class SegmentChunk:
     def _array(self, name: str) -> pa.Array | None:
         if name not in self._source.places:
             return None
-        if "_texts" in self.__dict__ and name in self._texts.column_names:
-            return self._texts[name].chunk(0)
         array = self._source.read(self._number, [name])[name].combine_chunks()
         return array if self._selected is None else array.take(pa.array(self._selected))
 

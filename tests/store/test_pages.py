@@ -1,0 +1,102 @@
+"""Keywords over a store find what a search of every value finds, and dictionary pages hold what their columns hold."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from detectors.joined import joined
+from domain.query import And, Test
+from match import rows as matching
+from match.keywords import searchable
+from store.local import pages
+from tests.store.events import delivery, events
+
+LONG = "x" * 3_000_000
+TEXTS = ["plain", "Mimi\u212aatz", "needle" + LONG, LONG + "NEEDLE", "đường", None, "ned", "le"]
+KEYWORDS = [("needle",), ("mimikatz", "plain"), ("/x",), ("DLE",), ("đường",), ("200",), ("0.1",), ("nginx-ng",), ("absent everywhere",)]
+
+
+@pytest.fixture
+def filled(tmp_store):
+    for first, text in enumerate(TEXTS):
+        more = {"message": [text, "other"], "url__path": f"/x{first}", "tags": "a\x1eNeedle" if first == 4 else "b"}
+        tmp_store.events.append(delivery(events(10 * first, 9, **more), parser="nginx"))
+    return tmp_store
+
+
+@pytest.mark.parametrize("words", KEYWORDS)
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_keyword_is_found_in_every_value(filled, words, narrow, together) -> None:
+    keyword = Test(None, "contains", words)
+    expr = And((Test("user.name", "eq", ("root",)), keyword)) if narrow else keyword
+    found = set()
+    for chunk in joined(filled.events.scan(0)) if together else filled.events.scan(0):
+        found |= {i.hex() for i in chunk.ids().take(pa.array(matching(expr, chunk))).to_pylist()}
+    expected = set()
+    for chunk in filled.events.scan(0):
+        for event in chunk.table().to_pylist():
+            texts = [str(value) for name, value in event.items() if searchable(name) and value is not None]
+            hit = any(word.lower() in text.lower() for word in words for text in texts)
+            if hit and (not narrow or event["user.name"] == "root"):
+                expected.add(event["event.id"].hex())
+    assert found == expected
+
+
+def test_several_rules_with_keywords_are_answered_by_one_search(filled) -> None:
+    (chunk, *_) = joined(filled.events.scan(0))
+    assert [len(matching(Test(None, "contains", (word,)), chunk)) for word in ("needle", "plain", "mimikatz")] == [19, 5, 5]
+
+
+def written(path, *, codec="zstd", dictionary=True, checksum=True):
+    values = ["one", "two", None, "three" * 9, "two"]
+    pq.write_table(pa.table({"a": values, "n": [1, 2, 3, 4, 5]}), path, compression=codec, use_dictionary=dictionary, write_page_checksum=checksum)
+    return pq.ParquetFile(path).metadata.row_group(0)
+
+
+def page(path, column):
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return pages.dictionary(file, column)
+    finally:
+        os.close(file)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "none", "snappy"])
+def test_a_dictionary_page_holds_the_distinct_values(tmp_path, codec) -> None:
+    known = written(tmp_path / "a.parquet", codec=codec)
+    expected = b"".join(len(v).to_bytes(4, "little") + v for v in (b"one", b"two", b"three" * 9))
+    assert page(tmp_path / "a.parquet", known.column(0)) == expected
+    assert page(tmp_path / "a.parquet", known.column(1)) is None
+
+
+@pytest.mark.parametrize("more", [{"dictionary": False}, {"checksum": False}])
+def test_what_is_written_otherwise_is_left_to_the_reader(tmp_path, more) -> None:
+    assert page(tmp_path / "a.parquet", written(tmp_path / "a.parquet", **more).column(0)) is None
+
+
+def test_no_damage_goes_unseen(tmp_path) -> None:
+    path = tmp_path / "a.parquet"
+    column = written(path).column(0)
+    good, whole = page(path, column), path.read_bytes()
+    start, end = column.dictionary_page_offset, column.data_page_offset
+    for at in range(start, end):
+        for bit in (1, 0x80):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
+            assert page(path, column) in (None, good)
+    path.write_bytes(whole[: start + 9])
+    assert page(path, column) is None
+
+
+def test_rows_asked_for_are_the_rows_answered(filled) -> None:
+    (chunk, *_) = joined(filled.events.scan(0))
+    asked = np.arange(0, chunk.rows, 2, dtype=np.int32)
+    sought = chunk.search(("needle",), asked)
+    assert set(sought.at.tolist()) <= set(range(len(asked)))
+    names = [name for name in sought.batch.fields() if sought.batch.column(name, sought.rows) is not None]
+    assert set(names) == {"message", "tags"}
