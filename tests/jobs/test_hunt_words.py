@@ -18,7 +18,8 @@ from domain.query import TRUE, Test
 from domain.raw import Checkpoint, RawBatch
 from jobs.hunt import Hunter
 from jobs.hunt_tasks import lot
-from match.keywords import safe_word, searchable
+from match.folded import safe_word
+from match.keywords import searchable
 
 GOLDEN = Path(__file__).parents[1] / "data" / "parsers"
 

@@ -55,7 +55,9 @@ def test_several_rules_with_keywords_are_answered_by_one_search(filled) -> None:
 
 def written(path, *, codec="zstd", dictionary=True, checksum=True):
     values = ["one", "two", None, "three" * 9, "two"]
-    pq.write_table(pa.table({"a": values, "n": [1, 2, 3, 4, 5]}), path, compression=codec, use_dictionary=dictionary, write_page_checksum=checksum)
+    pq.write_table(
+        pa.table({"a": values, "n": [1, 2, 3, 4, 5]}), path, compression=codec, use_dictionary=dictionary, write_page_checksum=checksum
+    )
     return pq.ParquetFile(path).metadata.row_group(0)
 
 
