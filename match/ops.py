@@ -24,8 +24,8 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 _MAPPED_BITS: Final = 96
 _MAPPED_HALF: Final = 0xFFFF
 _V4: Final = 4
-_FEW: Final = 16
-"""Texts up to which a compiled expression that was kept is quicker."""
+_FEW: Final = 2_000
+"""Texts up to which a compiled expression that was kept, with the states that it has found, is quicker."""
 _ORDER: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge,
 }  # fmt: skip

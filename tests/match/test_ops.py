@@ -1,0 +1,34 @@
+"""Patterns are asked of few values and of many by different means; the answers are the same."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from domain.event import TableBatch
+from domain.query import Test
+from match import ops, rows
+
+VALUES = ["powershell -enc ZQBj", "POWERSHELL -E", "đường dẫn\nthứ hai", "", "a\x1eb", "x" * 300 + "yz", "2024", "ſ\u212a", None]
+PATTERNS = [
+    r"(?i)powershell.*-e",
+    r"^a",
+    r"b$",
+    r"(?s)đường.thứ|dẫn\sthứ",
+    r"x{250,}y",
+    r"\d{4}",
+    r"(?i)SK",
+    r"^$",
+    r"\x{1e}",
+    r"(?i)\bpowershell\b",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("op", ["re", "like"])
+def test_few_and_many_values_answer_alike(pattern: str, op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = TableBatch(pa.table({"process.command_line": pa.array(VALUES, pa.string())}))
+    test = Test("process.command_line", op, (pattern if op == "re" else f"*{pattern[:3]}*",))
+    few = rows(test, batch).tolist()
+    monkeypatch.setattr(ops, "_FEW", 0)
+    assert rows(test, TableBatch(batch.table)).tolist() == few
