@@ -87,12 +87,12 @@ def _print(tables: Iterable[pa.Table], wanted: Query, form: str) -> int:
     """Events as they come; how many there were."""
     total = 0
     if OPTIONS.json or form == "json":
-        from domain.event import row
+        from domain.event import rows_of
 
         for table in tables:
             total += table.num_rows
-            for index in range(table.num_rows):
-                emit(row(table, index))
+            for event in rows_of(table):
+                emit(event)
         return total
     if form == "csv":
         return _csv(tables, wanted.fields or _SHOWN)

@@ -121,6 +121,18 @@ def row(table: pa.Table, index: int) -> dict[str, object]:
     return out
 
 
+def rows_of(table: pa.Table) -> list[dict[str, object]]:
+    """All events, each as `row` gives it: column by column, and only what is there."""
+    out: list[dict[str, object]] = [{} for _ in range(table.num_rows)]
+    for name in table.column_names:
+        column = table[name]
+        if column.null_count < len(column):
+            places = np.flatnonzero(column.is_valid().to_numpy())
+            for place, value in zip(places.tolist(), column.drop_null().to_pylist(), strict=True):
+                out[place][name] = plain_value(name, value)
+    return out
+
+
 def plain_value(name: str, value: object) -> object:
     """A stored value as JSON shows it."""
     if isinstance(value, str) and fields.is_array(name):

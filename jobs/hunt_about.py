@@ -98,7 +98,7 @@ def _why(outcome: Outcome, rules: str) -> list[tuple[str, str]]:
         return []
     ref, hit = found
     path = next((f.path for f in outcome.result.inputs if f.label == hit.source), None)
-    place = f"{path}#{hit.record}" if path else str((hit.event or {}).get("event.id") or "")
+    place = f"{path}#{hit.record}" if path else hit.id
     return [(t("hunt.next_why"), f"soc rules explain {ref.id} {shlex.quote(place)}{rules}")] if place else []
 
 

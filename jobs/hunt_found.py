@@ -28,6 +28,8 @@ class FileHit:
     raw: bytes
     event: dict[str, object] | None = None
     """Parsed fields, where the raw record is no JSON."""
+    id: str = ""
+    """`event.id`, of hits in the store."""
 
     def original(self) -> dict[str, Any]:
         """Original names and values."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,8 @@ from store.local import pages
 from store.local.folder import Lock
 from store.local.layout import Group
 from store.rows import SEQ
+
+ORIGINAL: Final = "event.original"
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,12 @@ class Source:
             known = self._file.metadata.row_group(group)
             for name in names:
                 yield name, pages.dictionary(raw.fileno(), known.column(self.places[name]))
+
+    def values(self, group: int, name: str, rows: Rows) -> pa.Array | None:
+        """Some values (rows sorted) of a column of bytes, see `pages.values`; None: the column must be read."""
+        with readable(self.path), self.path.open("rb") as raw:
+            found = pages.values(raw.fileno(), self._file.metadata.row_group(group).column(self.places[name]), rows)
+        return None if found is None else pa.array(found, pa.large_binary())
 
     @cached_property
     def numbers(self) -> frozenset[str]:
@@ -214,14 +223,25 @@ class SegmentChunk:
     def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
         """These rows and columns, text decoded."""
         wanted = [n for n in (self.fields() if names is None else names) if n != SEQ]
-        table = self._source.read(self._number, wanted)
         chosen = self._selected
         if rows is not None:
             asked = np.asarray(rows, dtype=np.int32)
             chosen = asked if chosen is None else chosen[asked]
+        original = self._original(chosen) if chosen is not None and ORIGINAL in wanted else None
+        table = self._source.read(self._number, [n for n in wanted if n != ORIGINAL or original is None])
         if chosen is not None:
-            table = table.take(pa.array(chosen)) if wanted else table
+            table = table.take(pa.array(chosen)) if table.num_columns else table
+        if original is not None:
+            table = table.append_column(ORIGINAL, original) if table.num_columns else pa.table({ORIGINAL: original})
         return pa.table({n: _decoded(table[n]) for n in wanted if n in table.column_names})
+
+    def _original(self, rows: Rows) -> pa.Array | None:
+        """The original records of few rows."""
+        if len(rows) > self._group.rows // 2 or ORIGINAL not in self._source.places:
+            return None
+        distinct, places = np.unique(rows, return_inverse=True)
+        found = self._source.values(self._number, ORIGINAL, distinct)
+        return None if found is None else found.take(pa.array(places))
 
     def forget(self) -> None:
         """Drop the columns read so far."""

@@ -260,7 +260,7 @@ def test_the_store_gives_the_same(soc_here: Soc, case: Path) -> None:
     assert sorted((h["rule"]["id"], h["record"], h["@timestamp"]) for h in found if "record" in h) == [
         (WHOAMI, 0, "2026-11-24T08:00:01.000Z"), (WHOAMI, 0, "2026-11-24T09:10:09.000Z"),
     ]  # fmt: skip
-    assert all("CommandLine" in h["event"]["event.original"] for h in found if "record" in h)
+    assert all("whoami" in h["event"]["CommandLine"] for h in found if "record" in h)
     (episode,) = [h for h in found if "events" in h]
     assert len({e["record"] for e in episode["events"]}) == 3
     assert (case / "s.csv").read_text(encoding="utf-8").count("\n") == 4
@@ -330,8 +330,8 @@ def test_hits_in_the_store_are_fetched_together(soc_here: Soc, case: Path, monke
     hunting.write(case / "logs" / "many.json", [process(100 + n, "whoami", n, host=f"PC-{n}") for n in range(30)])
     assert soc_here("collect", "once", "--path", "logs", "--data", "data").returncode == 0
     asked: list[int] = []
-    fetch = LocalEvents.fetch
-    monkeypatch.setattr(LocalEvents, "fetch", lambda self, ids: asked.append(len(ids)) or fetch(self, ids))
+    search = LocalEvents.search
+    monkeypatch.setattr(LocalEvents, "search", lambda self, query: asked.append(len(query.ids)) or search(self, query))
     assert soc_here("hunt", "--store", "--rules", "rules", "--data", "data", "--out", "s.jsonl").returncode == 0
     assert len(lines(case / "s.jsonl")) == 33
     assert asked == [32, 3]  # hits, then the events of the episode

@@ -102,3 +102,48 @@ def test_rows_asked_for_are_the_rows_answered(filled) -> None:
     assert set(sought.at.tolist()) <= set(range(len(asked)))
     names = [name for name in sought.batch.fields() if sought.batch.column(name, sought.rows) is not None]
     assert set(names) == {"message", "tags"}
+
+
+@pytest.mark.parametrize("asked", [[0], [1023, 1024, 1025], [2999], [5, 700, 2048, 2999], []])
+def test_few_rows_of_many_are_read_from_their_pages(tmp_path, asked) -> None:
+    records = [b"record %d " % n * (n % 90) for n in range(3000)]
+    path = tmp_path / "a.parquet"
+    schema = pa.schema([("r", pa.large_binary())])
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=False, write_statistics=False, write_page_checksum=True
+    ) as writer:
+        writer.write_table(pa.table({"r": pa.array(records, pa.large_binary())}, schema))
+    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    whole = path.read_bytes()
+    with path.open("rb") as file:
+        assert pages.values(file.fileno(), column, np.array(asked, np.int32)) == [records[n] for n in asked]
+    for at in range(column.data_page_offset, column.data_page_offset + column.total_compressed_size, 97):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+        with path.open("rb") as file:
+            assert pages.values(file.fileno(), column, np.arange(0, 3000, 7, dtype=np.int32)) in (None, records[::7])
+
+
+def test_a_column_with_gaps_is_left_to_the_reader(tmp_path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(
+        pa.table({"r": pa.array([b"a", None, b"c"], pa.large_binary())}),
+        path,
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    with path.open("rb") as file:
+        assert pages.values(file.fileno(), pq.ParquetFile(path).metadata.row_group(0).column(0), np.array([0], np.int32)) is None
+
+
+def test_originals_of_few_events_are_those_of_all(filled) -> None:
+    for chunk in filled.events.scan(0):
+        whole = chunk.table()
+        for rows in ([3], [4, 0], [1, 1, 2]):
+            few = chunk.table(rows)
+            assert few.column_names == whole.column_names
+            assert few["event.original"].to_pylist() == whole["event.original"].take(rows).to_pylist()
+            assert (
+                chunk.table(rows, ["event.original", "user.name"]).to_pylist()
+                == whole.select(["event.original", "user.name"]).take(rows).to_pylist()
+            )
