@@ -95,3 +95,12 @@ def rule_files(roots: Sequence[Path]) -> Iterator[Path]:
             inner = path.relative_to(root).parts if path != root else ()
             if not path.name.endswith(".test.yml") and "pipelines" not in inner[:1] and not any(p.startswith(".") for p in inner):
                 yield path
+
+
+def inside(root: Path, name: str) -> Path | None:
+    """The file that a path names below a folder, links followed; None when it lies elsewhere or nowhere. ValueError: it is no path."""
+    try:
+        found = (root / name).resolve()
+    except RuntimeError:  # links that run in a circle
+        return None
+    return found if found.is_relative_to(root.resolve()) else None
