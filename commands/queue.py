@@ -12,7 +12,7 @@ from commands.common import OPTIONS, emit, runtime, say, show
 from domain.clock import show_local
 from domain.i18n import t
 from domain.text import one_line
-from jobs.queue import Item, item_json, sentence
+from jobs.queue import Item, Queue, item_json, sentence
 from jobs.queue import queue as work
 
 app = typer.Typer(rich_markup_mode=None)
@@ -37,7 +37,20 @@ def queue(
         sys.stdout.writelines(f"{one_line(line)}\n" for line in _text(found.items))
     else:
         show([t(f"alerts.col_{h}") for h in COLUMNS], map(_row, range(1, len(found.items) + 1), found.items), form)
-    say(t("alerts.queue_end", shown=len(found.items), more=found.more, folded=found.folded, silenced=found.silenced))
+    for line in _end(found, assignee):
+        say(line)
+
+
+def _end(found: Queue, assignee: str) -> Iterator[str]:
+    """How much there is; of an empty queue why, and what to do next."""
+    if found.empty:
+        yield t(f"alerts.queue_{found.empty}", who=assignee, n=found.unscanned)
+    else:
+        yield t("alerts.queue_end", shown=len(found.items), folded=found.folded)
+    if found.more:
+        yield t("alerts.queue_more", more=found.more)
+    if found.silenced:
+        yield t("alerts.queue_silenced", silenced=found.silenced)
 
 
 def _row(number: int, item: Item) -> tuple[object, ...]:

@@ -54,5 +54,8 @@ def _show(report: Any, form: str) -> None:
             sys.stdout.write(one_line(f"{i.file}:{i.line}:{i.column}: {t(f'lint.{i.severity}')}: {i.reason()} [{i.code}]", 1000) + "\n")
     for severity, code, number in report.by_code():
         common.say(f"{number:6} {t(f'lint.{severity}')} {code}")
+    if report.left:
+        names = ", ".join(one_line(name, 100) for name in report.left[:3]) + (", …" if len(report.left) > 3 else "")
+        common.say(t("lint.left", n=len(report.left), names=names))
     kept = {name: report.counts[name] for name in ("error", "warning", "note")}
     common.say(t("lint.summary", files=report.files, rules=report.documents, skipped=report.skipped, **kept))

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from commands.common import OPTIONS, emit, say, show
+from domain import titles
 from domain.clock import show_local
 from domain.i18n import t
 from domain.severity import rank
 
 if TYPE_CHECKING:
     from jobs.rule_packs import Staged, Switched
-    from jobs.rule_packs_diff import Change, Doc
+    from jobs.rule_packs_diff import Change, Doc, Levels
     from jobs.rule_packs_dry import DryRun, Outlook
     from jobs.rule_packs_sign import Key, Signed
     from jobs.rule_packs_state import Row, Trouble
@@ -42,7 +43,7 @@ def difference(staged: Staged, change: Change, limit: int) -> None:
     if change.filters:
         say(t("packs.filters", n=len(change.filters), titles=", ".join(one.title for one in change.filters[:_FEW])))
     if change.retired:
-        say(t("packs.retired", n=len(change.retired), titles=", ".join(one.title for one in change.retired[:_FEW])))
+        say(t("packs.retired", n=len(change.retired), titles=", ".join(one.spoken for one in change.retired[:_FEW])))
     for fault in change.faults[:5]:
         say(f"  {fault}")
     if change.gained or change.lost:
@@ -73,9 +74,9 @@ def _few(names: Sequence[str], most: int = _FEW) -> str:
 
 def _rows(change: Change) -> list[tuple[str, str, str, str]]:
     stepped = {one.id for one in change.levels}
-    rows = [(t("packs.is_level"), f"{one.before or '-'} → {one.after or '-'}", one.title, one.id) for one in change.levels]
+    rows = [(t("packs.is_level"), f"{one.before or '-'} → {one.after or '-'}", one.spoken, one.id) for one in change.levels]
     kinds = (("removed", change.removed), ("changed", [d for d in change.changed if d.id not in stepped]), ("added", change.added))
-    return rows + [(t(f"packs.is_{kind}"), d.level or d.kind, d.title, d.id) for kind, docs in kinds for d in _worst(docs)]
+    return rows + [(t(f"packs.is_{kind}"), d.level or d.kind, d.spoken, d.id) for kind, docs in kinds for d in _worst(docs)]
 
 
 def _worst(docs: Sequence[Doc]) -> list[Doc]:
@@ -87,7 +88,7 @@ def trial(found: DryRun, most: int, limit: int) -> None:
     if OPTIONS.json:
         return
     heads = [t(f"packs.{k}") for k in ("opened", "vanished", "alerts", "hits", "cost", "level", "title", "where")]
-    rows = [(r.opened, r.vanished, r.alerts, r.hits, _cost(r), r.rule.level, r.rule.title, _where(r)) for r in found.rules]
+    rows = [(r.opened, r.vanished, r.alerts, r.hits, _cost(r), r.rule.level, titles.full(r.rule), _where(r)) for r in found.rules]
     if rows:
         show(heads, rows[:limit] if limit else rows, cut=[6, 7])
     if limit and len(rows) > limit:
@@ -98,7 +99,7 @@ def trial(found: DryRun, most: int, limit: int) -> None:
     for note in found.notes:
         say(note)
     for one in found.floods(most)[:_FEW]:
-        say(t("packs.flood", title=one.rule.title, n=one.opened, most=most))
+        say(t("packs.flood", title=titles.full(one.rule), n=one.opened, most=most))
 
 
 def _cost(one: Outlook) -> str:
@@ -200,10 +201,15 @@ def _change(staged: Staged, change: Change) -> dict[str, Any]:
         "name": staged.name, "version": version.id, "label": version.label, "origin": version.origin, "before": staged.before,
         "signer": version.signer, "key": version.key, "older": staged.older, "added": len(change.added), "changed": len(change.changed),
         "removed": len(change.removed), "files": change.files, "loaded": change.loaded, "blind": change.blind, "unfilled": change.unfilled,
-        "broken": change.broken, "faults": list(change.faults), "levels": [asdict(one) for one in change.levels],
-        "rules": {kind: [asdict(d) for d in getattr(change, kind)] for kind in ("added", "changed", "removed")},
+        "broken": change.broken, "faults": list(change.faults), "levels": [_plain(one) for one in change.levels],
+        "rules": {kind: [_plain(d) for d in getattr(change, kind)] for kind in ("added", "changed", "removed")},
         "techniques": {"gained": list(change.gained), "lost": list(change.lost)}, "overrides": dict(change.overrides),
     }  # fmt: skip
+
+
+def _plain(one: Doc | Levels) -> dict[str, Any]:
+    """What is data of it: machines read the rule's own title."""
+    return {key: value for key, value in vars(one).items() if key not in ("ref", "spoken")}
 
 
 def _fingerprint(done: Switched | None) -> Mapping[str, object]:

@@ -37,17 +37,30 @@ class Queue:
     """Events and episodes behind the items: what folding spared."""
     silenced: int
     """Alerts that silences keep quiet: counted, not dropped."""
+    empty: str = ""
+    """Why there is no item: no_events, unscanned, assignee (none of that person), done; "" when there are some."""
+    unscanned: int = 0
+    """Events that no scan has seen yet; counted when there is no item."""
 
 
 def queue(runtime: Runtime, size: int, assignee: str = "") -> Queue:
     """The `size` most urgent items (0 = all), or those of one person."""
     index = AlertIndex.load(runtime.store.records)
-    items = ranked(index.alerts, index.cases, runtime.clock.now())
-    if assignee:
-        items = [i for i in items if i.assignee == assignee]
+    everything = ranked(index.alerts, index.cases, runtime.clock.now())
+    items = [i for i in everything if i.assignee == assignee] if assignee else everything
     chosen = items[:size] if size else items
     quiet = sum(a.status == "silenced" for a in index.alerts.values())
+    if not chosen:
+        return _empty(runtime, quiet, others=bool(everything))
     return Queue(tuple(chosen), len(items) - len(chosen), sum(a.count for i in chosen for a in i.alerts), quiet)
+
+
+def _empty(runtime: Runtime, quiet: int, *, others: bool) -> Queue:
+    """No work, and why: that nothing was found is no news when nothing was looked at."""
+    head = runtime.store.events.head()
+    behind = max(0, head - runtime.store.coordination.cursor("sigma"))
+    why = "assignee" if others else "no_events" if not head else "unscanned" if behind else "done"
+    return Queue((), 0, 0, quiet, why, behind)
 
 
 def sentence(point: Point) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STREAM: Final = "retro"
 """Records: `queued` {rules, upto}, `done` {}; key = fingerprint of the rule set."""
 KNOWN: Final = "sigma.rules"
-"""Cursor whose state says which rule versions have seen everything so far."""
+"""Cursor whose state says which rule versions have seen everything so far, and which filters the last scan applied."""
 
 
 def changed(runtime: Runtime) -> bool:
@@ -33,19 +33,37 @@ def changed(runtime: Runtime) -> bool:
     return state.get("fingerprint") != now or bool(_waiting(runtime))
 
 
-def queue(runtime: Runtime, rules: RuleSet, cursor: int) -> None:
-    """Note the rules that are new or changed since the last scan: they have not seen the events up to `cursor`."""
+def queue(runtime: Runtime, rules: RuleSet, cursor: int, applied: Collection[str] = ()) -> None:
+    """Note the rules that are new or changed since the last scan: they have not seen the events up to `cursor`.
+
+    `applied`: keys of the filters that the scan which now begins applies.
+    """
     coordination = runtime.store.coordination
     state = coordination.state(KNOWN)
-    if state.get("fingerprint") == rules.fingerprint:
+    if state.get("fingerprint") == rules.fingerprint and state.get("filters") == sorted(applied):
         return
     unseen = fresh(runtime, rules)
     records = []
     if cursor and unseen:
         records.append(NewRecord(STREAM, rules.fingerprint, "queued", {"rules": unseen, "upto": cursor}))
     at = coordination.cursor(KNOWN)
-    known = {"fingerprint": rules.fingerprint, "versions": _versions(rules)}
+    known = {"fingerprint": rules.fingerprint, "versions": _versions(rules), "filters": sorted(applied)}
     coordination.commit_scan(KNOWN, at, at + 1, records, runtime.clock.now(), known)
+
+
+def applied(runtime: Runtime) -> frozenset[str] | None:
+    """Keys of the filters that the last scan applied; None when a scan of an older version did not say."""
+    known = runtime.store.coordination.state(KNOWN).get("filters")
+    return frozenset(map(str, known)) if isinstance(known, list) else None
+
+
+def again(runtime: Runtime, jobs: Mapping[str, Sequence[str]], cursor: int) -> None:
+    """Let rules look once more at the events up to `cursor`. `jobs`: key of the record -> ids of rules; what waits is not noted twice."""
+    new = {key: ids for key, ids in jobs.items() if ids and cursor}
+    waiting = _waiting(runtime) if new else {}
+    records = [NewRecord(STREAM, key, "queued", {"rules": list(ids), "upto": cursor}) for key, ids in new.items() if key not in waiting]
+    if records:
+        runtime.store.records.append(records, runtime.clock.now())
 
 
 def fresh(runtime: Runtime, rules: RuleSet) -> list[str]:

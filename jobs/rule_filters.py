@@ -15,7 +15,6 @@ from domain.i18n import t
 from domain.text import one_line
 from jobs import filter_guard, retro, rulesets
 from jobs.filter_guard import Refusal
-from store.base import NewRecord
 
 if TYPE_CHECKING:
     from detectors.sigma.filters import Filter
@@ -58,7 +57,7 @@ def idle(runtime: Runtime, filters: Sequence[Filter]) -> set[str]:
 def load(runtime: Runtime) -> RuleSet:
     """The rules as scans run them: filters are checked against the store first.
 
-    What a filter hid that is refused from now on is looked at once more.
+    What a filter hid in scans that is refused from now on is looked at once more; one that never took effect hid nothing.
     """
     rules = rulesets.load(runtime)
     if not rules.filters:
@@ -68,8 +67,14 @@ def load(runtime: Runtime) -> RuleSet:
     if found != before:
         _remember(runtime, found)
         rules = told(runtime, replace(rules, broken=[b for b in rules.broken if b.reason not in _reasons(before)]))
-        _look_again(runtime, rules, found.keys() - before.keys())
+    ran = retro.applied(runtime)
+    _look_again(runtime, rules, found.keys() & ran if ran is not None else found.keys() - before.keys())
     return rules
+
+
+def applied(runtime: Runtime, rules: RuleSet) -> set[str]:
+    """Keys of the filters that narrow these rules."""
+    return {one.key for one in rules.filters} - idle(runtime, rules.filters)
 
 
 def told(runtime: Runtime, rules: RuleSet) -> RuleSet:
@@ -108,14 +113,14 @@ def _reasons(refusals: Mapping[str, Sequence[Refusal]]) -> set[str]:
 
 def _look_again(runtime: Runtime, rules: RuleSet, keys: Collection[str]) -> None:
     """Queue a retro-hunt of the rules that these filters had narrowed: what they hid may be an attack as well."""
+    if not keys:
+        return
     cursor = runtime.store.coordination.cursor("sigma")
-    records = []
-    for one in rules.filters:
-        if one.key in keys and cursor:
-            ids = sorted(r.ref.id for r in rules.rules if one.covers(r.ref.id, r.name, r.source))
-            records.append(NewRecord(retro.STREAM, f"filter-{one.key}-{cursor}", "queued", {"rules": ids, "upto": cursor}))
-    if records:
-        runtime.store.records.append(records, runtime.clock.now())
+    jobs = {
+        f"filter-{one.key}-{cursor}": sorted(r.ref.id for r in rules.rules if one.covers(r.ref.id, r.name, r.source))
+        for one in rules.filters if one.key in keys
+    }  # fmt: skip
+    retro.again(runtime, jobs, cursor)
 
 
 def _path(runtime: Runtime) -> Path:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from jobs.runtime import Runtime
 
 _NAMED: Final = re.compile(rb"^(?:id|name):[ \t]*['\"]?([^\s'\"#]+)", re.MULTILINE)
+_PARTS: Final = frozenset(("logsource", "detection", "correlation", "filter"))
+_SAYS: Final = re.compile(rb"^(?:logsource|detection|correlation|filter)[ \t]*:", re.MULTILINE)
 _SARIF: Final = {"error": "error", "warning": "warning", "note": "note"}
 
 
@@ -34,6 +36,8 @@ class Report:
     files: int = 0
     skipped: int = 0
     """Excused by a comment in their file."""
+    left: Sequence[str] = ()
+    """Files of the named folders that are no rules, filters or correlations at all; not looked at."""
 
     def by_code(self) -> list[tuple[str, str, int]]:
         """(severity, code, number) of those that are told, the most frequent of each severity first."""
@@ -53,13 +57,14 @@ def lint(runtime: Runtime, names: Sequence[str], codes: tuple[Sequence[str], Seq
     if level not in SEVERITIES:
         raise UsageError(f"--level {level}: {' | '.join(SEVERITIES)}")
     roots = rulesets.roots(runtime, names)
-    sources = [source for root in roots for source in _read(root)]
+    found = [source for root in roots for source in _read(root)]
+    left = {source.label: None for source in found if names and not _is_rule(source)}
+    sources = [source for source in found if source.label not in left]
     result = run(sources, rulesets.placeholders(runtime), _elsewhere(runtime, roots) if names else frozenset())
     wanted = [i for i in result.issues if (not only or i.code in only) and i.code not in skip]
     shown = SEVERITIES[: SEVERITIES.index(level) + 1]
-    return Report(
-        [i for i in wanted if i.severity in shown], Counter(i.severity for i in wanted), result.documents, len(sources), result.skipped
-    )  # fmt: skip
+    told = [i for i in wanted if i.severity in shown]
+    return Report(told, Counter(i.severity for i in wanted), result.documents, len(sources), result.skipped, tuple(left))
 
 
 def _known(code: str) -> None:
@@ -79,6 +84,16 @@ def _read(root: Path) -> Iterator[Source]:
             yield Source(str(path), path.read_bytes(), str(root))
         except OSError as error:
             yield Source(str(path), b"", str(root), error.strerror or str(error))
+
+
+def _is_rule(source: Source) -> bool:
+    """Whether a file is or was meant to be a rule: a named file is; of a folder, all but mappings that say nothing a rule says."""
+    from detectors.sigma.lint.files import read
+
+    if source.root == source.label or source.unread or _SAYS.search(source.content):
+        return True
+    documents = [cell.value for cell in read(source.content)[0]]
+    return not documents or any(not isinstance(one, dict) or isinstance(one.get("title"), str) or _PARTS & one.keys() for one in documents)
 
 
 def _elsewhere(runtime: Runtime, roots: Sequence[Path]) -> frozenset[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from domain import titles
+from domain.alert import RuleRef
 from domain.severity import rank
 from jobs import rulesets
 from jobs.rule_packs_disk import Shelf
@@ -40,6 +42,13 @@ class Doc:
     """rule, correlation, filter."""
     status: str = ""
     """stable, test, experimental, deprecated, unsupported."""
+    ref: RuleRef | None = None
+    """By which it is called in the reader's language; None of a filter: its title is its owner's words."""
+
+    @property
+    def spoken(self) -> str:
+        """The title in the reader's language, the rule's own beside it."""
+        return titles.full(self.ref) if self.ref and self.ref.title else self.title
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class Levels:
     title: str
     before: str
     after: str
+    spoken: str
+    """The title in the reader's language, the rule's own beside it."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ def docs(files: Mapping[str, bytes]) -> dict[str, Doc]:
             key = str(data.get("id") or data.get("name") or name)
             kind = next((k for k in ("correlation", "filter") if k in data), "rule")
             level, status = str(data.get("level") or ""), str(data.get("status") or "").lower()
-            found[key] = Doc(key, ref.title or name, level, ref.version, name, kind, status)
+            found[key] = Doc(key, ref.title or name, level, ref.version, name, kind, status, None if kind == "filter" else ref)
     return found
 
 
@@ -136,7 +147,7 @@ def compare(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Change:
     before = docs({name: content for name, content in old.items() if content not in alike and not name.endswith(".test.yml")})
     after = docs({name: content for name, content in new.items() if content not in alike and not name.endswith(".test.yml")})
     both = [(before[key], after[key]) for key in sorted(before.keys() & after.keys())]
-    levels = [Levels(b.id, b.title, a.level, b.level) for a, b in both if a.level != b.level]
+    levels = [Levels(b.id, b.title, a.level, b.level, b.spoken) for a, b in both if a.level != b.level]
     return Change(
         added=[after[key] for key in sorted(after.keys() - before.keys())],
         changed=[b for a, b in both if a.version != b.version],

@@ -49,19 +49,27 @@ def test_cases(roots: Sequence[Path], least: int) -> Iterator[CaseResult]:
         for path in rule_files([root]):
             cases = path.with_name(f"{path.stem}.test.yml")
             if cases.exists():
-                yield from _test_file(path, cases, least)
+                yield from _test_file((root if root.is_dir() else root.parent, path, cases), least)
             else:
                 yield CaseResult(path.stem, str(path), "-", ok=False, why=f"no cases: {cases.name} is missing")
 
 
-def _test_file(rule: Path, cases: Path, least: int) -> Iterator[CaseResult]:
+def _test_file(place: tuple[Path, Path, Path], least: int) -> Iterator[CaseResult]:
+    """The cases of one rule. `place`: the folder to which they belong, the rule, the cases."""
     from detectors.sigma.build import build
 
+    root, rule, cases = place
     try:
-        data = yaml.load(cases.read_text(encoding="utf-8"), Loader=_LOADER) or {}  # noqa: S506  safe loader
-        bases = [rule.parent / name for name in data.get("rules", ())]
-        rules = build([(str(p), p.read_bytes()) for p in [*bases, rule]])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
+        text = cases.read_text(encoding="utf-8")
+        data = yaml.load(text, Loader=_LOADER) or {}  # noqa: S506  safe loader
+        given = data.get("rules") or ()
+        names = [given] if isinstance(given, str) else [str(name) for name in given]
+        outside = [name for name in names if not _belongs(root, rule, name)]
+        if outside:
+            yield from (CaseResult(rule.stem, f"{cases}:{_line(text, name)}", "rules", ok=False, why=_away(root, name)) for name in outside)
+            return
+        rules = build([(str(p), p.read_bytes()) for p in [*(rule.parent / name for name in names), rule]])
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, TypeError) as error:
         yield CaseResult(rule.stem, str(cases), "-", ok=False, why=f"the cases cannot be read: {' '.join(str(error).split())[:300]}")
         return
     for problem in rules.broken:
@@ -76,6 +84,25 @@ def _test_file(rule: Path, cases: Path, least: int) -> Iterator[CaseResult]:
             yield CaseResult(rule.stem, str(cases), kind, ok=False, why=f"{held} cases under {kind}; at least {least} needed")
         for number, case in enumerate(data.get(kind) or ()):
             yield _run_case(rules, rule, f"{kind}[{number}]", case, wanted=kind == "match")
+
+
+def _belongs(root: Path, rule: Path, name: str) -> bool:
+    """Whether a name under `rules:`, which starts at the rule's own folder, stays below the root; links followed."""
+    from detectors.sigma.model import inside
+
+    return not Path(name).is_absolute() and inside(root, str(rule.parent.resolve() / name)) is not None
+
+
+def _away(root: Path, name: str) -> str:
+    return f"rules: {name} leads out of {root}: not read; name rules below it, or give soc rules test the folder that holds both"
+
+
+def _line(text: str, name: str) -> int:
+    """Where the name stands under `rules:`, from 1."""
+    from detectors.sigma.lint.files import read
+
+    listed = (cell.get("rules") for cell in read(text.encode())[0])
+    return next((item.line for cell in listed if cell for item in cell.items if str(item.value) == name), 1)
 
 
 def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool) -> CaseResult:

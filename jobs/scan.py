@@ -92,7 +92,7 @@ def _sigma(runtime: Runtime, head: int, report: ScanReport, tick: Callable[[floa
     report.notes += [f"{rule_packs_state.sentence(one)} → {one.next}" for one in rule_packs_state.troubles(runtime)]
     report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)
     start = runtime.store.coordination.cursor("sigma")
-    retro.queue(runtime, rules, start)
+    retro.queue(runtime, rules, start, rule_filters.applied(runtime, rules))
     _run(runtime, SigmaDetector(rules), head, report, tick)
     report.events += head - start
     report.retro = retro.work(runtime, rules, lambda detector, upto: _over_past(runtime, detector, upto, report))

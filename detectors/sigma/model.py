@@ -11,6 +11,9 @@ from domain.alert import RuleRef
 from domain.query import Expr
 
 SUFFIXES: Final = (".yml", ".yaml")
+_READ: Final = ("rules", "filters")
+_OTHERS: Final = ("registers", "playbooks", "templates", "keys")
+"""Folders of a content folder; YAML in these is no rule."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,38 @@ class Other:
 
 
 def rule_files(roots: Sequence[Path]) -> Iterator[Path]:
-    """Rule files below the roots, sorted; test files, pipelines and hidden folders are left out."""
+    """Rule files below the roots, sorted; test files, pipelines, hidden folders and what content folders hold beside rules are left out."""
     for root in roots:
         found = [root] if root.is_file() else sorted(p for s in SUFFIXES for p in root.rglob(f"*{s}"))
+        known: dict[Path, bool] = {}
         for path in found:
             inner = path.relative_to(root).parts if path != root else ()
-            if not path.name.endswith(".test.yml") and "pipelines" not in inner[:1] and not any(p.startswith(".") for p in inner):
+            hidden = "pipelines" in inner[:1] or any(p.startswith(".") for p in inner)
+            if not path.name.endswith(".test.yml") and not hidden and not _beside(root, inner, known):
                 yield path
+
+
+def _beside(root: Path, inner: Sequence[str], known: dict[Path, bool]) -> bool:
+    """Whether a file lies in a content folder, but not among its rules and filters. `known`: which folders are content folders."""
+    folder = root
+    for place, name in enumerate(inner):
+        if folder not in known:
+            known[folder] = _is_content(folder)
+        if known[folder] and (name not in _READ or "pipelines" in inner[place + 1 : place + 2]):
+            return True
+        folder /= name
+    return False
+
+
+def _is_content(folder: Path) -> bool:
+    """Laid out as `soc init` does: rules or filters, and registers or playbooks and so on beside them."""
+    return any((folder / name).is_dir() for name in _READ) and any((folder / name).is_dir() for name in _OTHERS)
+
+
+def inside(root: Path, name: str) -> Path | None:
+    """The file that a path names below a folder, links followed; None when it lies elsewhere or nowhere. ValueError: it is no path."""
+    try:
+        found = (root / name).resolve()
+    except RuntimeError:  # links that run in a circle
+        return None
+    return found if found.is_relative_to(root.resolve()) else None

@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from detectors.sigma.correlation_cases import fired
 from detectors.sigma.dialect import Loader
 from detectors.sigma.load import Loaded, Parsed, load_file, parse
+from detectors.sigma.model import inside
 from detectors.sigma.why import reason
 from domain.errors import UsageError
 from domain.query import TRUE
 from match import Entry, Matcher
 from match.jsonbatch import JsonBatch, raw
+
+REFUSED: Final = "refused"
+"""The answer to a case whose rule_path leads out of ROOT: never what was expected."""
 
 
 @dataclass
@@ -49,11 +53,11 @@ def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:
 def _judge(out: Outcome, case: Mapping[str, Any], got: tuple[Any, str | Callable[[], str]]) -> None:
     answer, why = got
     expected = case.get("expected")
-    if type(answer) is type(expected) and _plain(answer) == _plain(expected):
+    if answer != REFUSED and type(answer) is type(expected) and _plain(answer) == _plain(expected):
         out.passed += 1
         return
     out.failed += 1
-    out.errors += answer == "error"
+    out.errors += answer in ("error", REFUSED)
     out.failures.append({"id": case.get("id"), "expected": expected, "got": answer, "why": why if isinstance(why, str) else why()})
 
 
@@ -64,6 +68,8 @@ def _plain(answer: Any) -> Any:
 
 def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path | None) -> list[tuple[Any, str | Callable[[], str]]]:
     parsed = _rule(key, rule, root)
+    if parsed is None:
+        return [(REFUSED, f"rule_path {key} leads out of {root}: only rules below it are read")] * len(cases)
     if isinstance(parsed, str):
         return [("error", parsed)] * len(cases)
     expr = parsed.expr or TRUE
@@ -74,8 +80,8 @@ def _answers(key: str, rule: Any, cases: Sequence[Mapping[str, Any]], root: Path
     return [(number in hits, partial(reason, expr, case.get("event") or {})) for number, case in enumerate(cases)]
 
 
-def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:
-    """The rule, or what is wrong with it."""
+def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str | None:
+    """The rule, or what is wrong with it; None when its path leads out of `root`."""
     found = Loaded()
     if rule is None and key.isdecimal():
         return "the case has no rule"
@@ -83,7 +89,10 @@ def _rule(key: str, rule: Any, root: Path | None) -> Parsed | str:
         if root is None:
             raise UsageError(f"case names rule_path {key}", hint="--rules ROOT: the folder that the paths start from")
         try:
-            load_file(key, (root / key).read_bytes(), {}, found)
+            path = inside(root, key)
+            if path is None:
+                return None
+            load_file(key, path.read_bytes(), {}, found)
         except OSError as error:
             return f"{key}: {error.strerror}"
         except ValueError as error:

@@ -48,6 +48,52 @@ def test_vietnamese(folder: Path, soc_here: Soc) -> None:
     assert done.stderr.splitlines()[-1] == "3 luật trong 3 tệp: 1 lỗi, 1 chỗ cần xem, 1 gợi ý; 0 chỗ được bỏ qua"
 
 
+@pytest.fixture
+def content(folder: Path, soc_here: Soc) -> Path:
+    """A content folder as `soc init` makes it, with rules, a filter, a playbook and rule-like YAML where no rules belong."""
+    assert soc_here("init", "--yes").returncode == 0
+    content = folder.parent / "content"
+    for rule in folder.iterdir():
+        rule.rename(content / "rules" / rule.name)
+    (content / "rules" / "pipelines").mkdir()
+    (content / "rules" / "pipelines" / "mine.yml").write_text("- a\n")
+    (content / "filters" / "bad.yml").write_text("title: Bad Filter\nlogsource: {product: windows}\nfilter: {rules: any}\n")
+    for kind in ("playbooks", "registers"):
+        (content / kind / "own.yml").write_text("id: PB90\ntitle: Own\nsteps: [x]\n---\n- a\n")
+    return content
+
+
+@pytest.mark.parametrize("root", ["content", "."])
+def test_of_a_content_folder_rules_and_filters_are_looked_at(content: Path, root: str, soc_here: Soc) -> None:
+    done = soc_here("rules", "lint", root, "--level", "error")
+    found = {(Path(line.split(":")[0]).name, line.rsplit("[")[-1]) for line in done.stdout.splitlines()}
+    assert {file for file, _ in found} == {"bad_rule.yml", "bad.yml"}
+    assert done.stderr.splitlines()[-1].startswith("4 rules in 4 files: ")
+    assert "neither" not in done.stderr
+
+
+def test_other_commands_read_no_registers_as_rules_either(content: Path, soc_here: Soc) -> None:
+    listed = json.loads(soc_here("rules", "list", "--rules", "content", "--json").stdout)
+    assert {Path(one["file"]).parent.name for one in listed} <= {"rules", "filters"}
+    assert len(listed) >= 3
+
+
+def test_what_is_no_rule_is_left_alone_in_one_line(folder: Path, soc_here: Soc) -> None:
+    (folder / "compose.yml").write_text("services:\n  web: {image: a, image: b}\n  title: x\n")
+    (folder / "units.yml").write_text("units: []\n")
+    (folder / "typo.yml").write_text("title: Meant As A Rule\ndetecton: {a: {b: c}, condition: a}\n")
+    (folder / "empty.yml").write_text("# later\n")
+    (folder / "list.yml").write_text("- title: x\n  detection: {}\n")
+    done = soc_here("rules", "lint", str(folder), "--level", "error")
+    assert {line.split(":")[0] for line in done.stdout.splitlines()} == {
+        f"{folder}/{name}.yml" for name in ("bad_rule", "typo", "empty", "list")
+    }
+    left = f"2 files are neither rules nor filters nor correlations, not looked at: {folder}/compose.yml, {folder}/units.yml"
+    assert left in done.stderr.splitlines()
+    named = soc_here("rules", "lint", str(folder / "units.yml"))
+    assert (named.returncode, "neither" in named.stderr) == (4, False)
+
+
 def test_machines_read_json_with_english_reasons(folder: Path, soc_here: Soc) -> None:
     done = soc_here("--lang", "vi", "--json", "rules", "lint", "--rules", str(folder))
     assert json.loads(done.stdout) == [

@@ -23,9 +23,13 @@ NOW = "2026-11-02T10:00:00+07:00"
 def data(tmp_path: Path) -> Path:
     """A store in which `an` was guessed from one address; hostile bytes in the records."""
     events = [login(i * 5, "203.0.113.5", "an") for i in range(12)] + [login(70, "203.0.113.5", "an", ok=True)]
+    return stored(tmp_path / "data", events)
+
+
+def stored(folder: Path, events: list[dict[str, object]]) -> Path:
+    """A store of these events, looked at by the models."""
     for n, event in enumerate(events):
         event |= {"event.id": n.to_bytes(16, "big"), "event.ingested": at(2000), "event.original": f"=cmd \x1b[31m {n}".encode()}
-    folder = tmp_path / "data"
     store = open_store(f"file:{folder}", {})
     store.events.append(Delivery({"test": [table_of(events)]}))
     for detector in detectors({}):
@@ -163,6 +167,30 @@ def test_the_queue_says_why(run: Soc) -> None:
     text = run("queue").stdout
     assert "level high (+30)" in text
     assert f"soc incident show {item['id']}" in text
+
+
+def test_the_end_of_the_queue_counts_what_there_is(run: Soc, soc_here: Soc, tmp_path: Path) -> None:
+    assert run("queue").stderr.splitlines() == ["1 items, folded from 25 hits."]
+    assert run("queue", "--lang", "vi").stderr.splitlines() == ["1 việc, gộp từ 25 lượt phát hiện."]
+    two = [login(i * 5, f"203.0.113.{n}", name) for n, name in enumerate(("binh", "lan")) for i in range(12)]
+    folder = str(stored(tmp_path / "two", two))
+    done = soc_here("--data", folder, "--now", NOW, "queue", "--for", "1")
+    assert done.stderr.splitlines() == ["1 items, folded from 12 hits.", "1 more. All of them: soc queue --for 0"]
+
+
+def test_an_empty_queue_says_why_and_what_to_do_next(run: Soc, soc_here: Soc, tmp_path: Path) -> None:
+    assert run("queue", "--assignee", "lan").stderr.strip() == "Nothing is assigned to lan. The work of everybody: soc queue"
+    empty = str(tmp_path / "empty")
+    done = soc_here("--data", empty, "queue")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.strip() == "No work yet: the store holds no events. Next: collect logs with soc collect once, then soc scan."
+    assert soc_here("--data", empty, "queue", "--lang", "vi").stderr.startswith("Chưa có việc: kho chưa có sự kiện nào. Tiếp theo:")
+    assert json.loads(soc_here("--data", empty, "queue", "--json").stdout) == {"items": [], "more": 0, "folded": 0, "silenced": 0}
+    (tmp_path / "a.log").write_text("Nov 15 08:00:00 h sshd[1]: Failed password for an from 203.0.113.5 port 22 ssh2\n")
+    soc_here("--data", empty, "collect", "once", "--path", "a.log")
+    assert soc_here("--data", empty, "queue").stderr.strip() == "No work yet, but 1 events have not been scanned. Next: soc scan"
+    soc_here("--data", empty, "scan")
+    assert soc_here("--data", empty, "queue").stderr.startswith("Nothing is waiting. ")
 
 
 def test_the_handover_counts_the_shift(run: Soc) -> None:

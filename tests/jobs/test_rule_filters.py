@@ -117,7 +117,7 @@ def test_a_filter_that_would_hide_a_confirmed_attack_is_refused_and_the_alert_na
     assert checked["filters"][0]["refused"] == [{"alert": opened[0], "title": "Evil path", "events": 2, "of": 2}]
     report = site.log(line(2, "/evil", "203.0.113.9"))
     assert any(f"it would hide 2 of 2 events of the confirmed alert {opened[0]} (Evil path)" in note for note in report["notes"])
-    assert report["broken"] == 1
+    assert (report["broken"], report["retro"]) == (1, 0)
     assert sum(a["count"] for a in site.alerts()) == 3
     assert site.json("rules", "filter", "list")[0]["state"] == "refused"
     wrong = [r for r in site.json("rules", "list", "--limit", "0") if r["status"] == "ERROR"]
@@ -139,6 +139,32 @@ def test_a_verdict_that_comes_later_ends_the_filter_and_what_it_hid_is_looked_at
     site.log(line(3, "/evil", "203.0.113.9"))
     assert sum(a["count"] for a in site.alerts()) == before
     assert site.json("rules", "filter", "list")[0]["state"] == "applied"
+
+
+def test_a_filter_that_is_refused_at_once_hid_nothing_and_nothing_is_looked_at_again(either: Site) -> None:
+    site = either
+    opened = site.log(line(0, "/evil", "203.0.113.9"))["opened"]
+    verdict(site, opened[0], "true_positive")
+    path = site.filter()
+    assert site.json("rules", "filter", "list")[0]["state"] == "refused"
+    assert site.json("scan")["retro"] == 0
+    path.write_text(path.read_text() + "# said again\n")
+    site.filter("second")
+    assert site.log(line(1, "/other", "203.0.113.9"))["retro"] == 0
+    for cache in site.folder.rglob("filters.json"):
+        cache.unlink()
+    assert site.log(line(2, "/other", "203.0.113.9"))["retro"] == 0
+
+
+def test_what_a_filter_hid_is_looked_at_once_however_often_it_is_asked_for(site: Site) -> None:
+    opened = site.log(line(0, "/evil", "203.0.113.9"))["opened"]
+    site.filter()
+    site.log(line(1, "/evil", "203.0.113.9"))
+    verdict(site, opened[0], "true_positive")
+    for _ in range(3):
+        assert site.json("rules", "filter", "list")[0]["state"] == "refused"
+    assert [site.json("scan")["retro"] for _ in range(2)] == [1, 0]
+    assert [a["retro"] for a in site.alerts() if a["id"] not in opened] == [True]
 
 
 BURST = """

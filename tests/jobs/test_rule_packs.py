@@ -412,3 +412,20 @@ def test_words_for_what_is_not_there(site: Path, soc_here: Soc, words: tuple[str
 )
 def test_another_release_is_the_same_pack(file: str, name: str) -> None:
     assert rule_packs_find.pack_name("", "", Path(file)) == name
+
+
+def test_people_read_titles_in_their_language_and_machines_the_rules_own(site: Path, soc_here: Soc, rules: Any) -> None:
+    mine = b"title: Ours\nid: 6d1f9a80-2f64-4b9c-9f6e-0f3c8e6f2a99\nlogsource: {category: webserver}\nfilter: {rules: any, s: {a: b}, condition: s}\n"
+    rules("import", str(tarred(site / "web-r1.tgz", V1)), "--name", "web")
+    pack = str(zipped(site / "web-r2.zip", {**V2, "f.yml": mine}))
+    rules("import", pack, "--stage")
+    done = soc_here(*NOW, "rules", "diff", "--lang", "vi", "--dry-run", "7d", "--max-alerts", "1")
+    rows = done.stdout.splitlines()
+    for title, times in (("Khai thác ứng dụng công khai [A]", 2), ("Yêu cầu tới máy chủ web bất thường [B]", 1), ("Đoán mật khẩu [C]", 2)):
+        assert sum(title in row for row in rows) == times, "once for the change, once for the dry run"
+    assert any("filter" in row and "Ours" in row and "[Ours]" not in row for row in rows), "a filter is called as its owner calls it"
+    assert "TRÀN: “Đoán mật khẩu [C]” sẽ mở 2 cảnh báo (giới hạn 1)" in done.stderr.splitlines()
+    assert "[" not in soc_here(*NOW, "rules", "diff", "--dry-run", "7d").stdout
+    told = json.loads(soc_here(*NOW, "rules", "diff", "--lang", "vi", "--json").stdout)
+    assert told == rules("diff")
+    assert set(told["rules"]["added"][0]) == {"id", "title", "level", "version", "file", "kind", "status"}

@@ -62,6 +62,41 @@ def test_a_path_needs_the_folder_it_starts_from() -> None:
         verify([{"id": 1, "rule_path": "x.yml", "event": {}, "expected": True}], None)
 
 
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """`rules` with a rule, a link to it and links out; `secret.yml` beside the folder."""
+    root = tmp_path / "rules"
+    (root / "win").mkdir(parents=True)
+    for file in (root / "win" / "case.yml", tmp_path / "secret.yml"):
+        file.write_text(json.dumps(RULE))
+    (root / "near.yml").symlink_to(root / "win" / "case.yml")
+    (root / "far.yml").symlink_to(tmp_path / "secret.yml")
+    (root / "up").symlink_to(tmp_path)
+    (root / "round.yml").symlink_to(root / "round.yml")
+    return root
+
+
+@pytest.mark.parametrize("name", ["win/case.yml", "./win/../win/case.yml", "near.yml"])
+def test_paths_below_the_folder_are_read(shelf: Path, name: str) -> None:
+    event = {"Image": "\\cmd.exe", "User": "an"}
+    assert verify([{"id": 1, "rule_path": name, "event": event, "expected": True}], shelf).passed == 1
+    (shelf.parent / "link").symlink_to(shelf)
+    assert verify([{"id": 1, "rule_path": name, "event": event, "expected": True}], shelf.parent / "link").passed == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.yml", "win/../../secret.yml", "{tmp}/secret.yml", "far.yml", "up/secret.yml", "round.yml", "/dev/zero"]
+)
+@pytest.mark.parametrize("expected", [False, "error", "refused"])
+def test_paths_that_lead_out_of_the_folder_are_failures_and_not_read(shelf: Path, name: str, expected: Any) -> None:
+    given = name.replace("{tmp}", str(shelf.parent))
+    good = {"id": 2, "rule_path": "near.yml", "event": {}, "expected": False}
+    out = verify([{"id": 1, "rule_path": given, "event": {}, "expected": expected}, good], shelf)
+    why = f"rule_path {given} leads out of {shelf}: only rules below it are read"
+    assert (out.passed, out.failed, out.errors) == (1, 1, 1)
+    assert out.failures == [{"id": 1, "expected": expected, "got": "refused", "why": why}]
+
+
 @pytest.mark.parametrize("event", [None, [], "text", 5, [{"Image": "\\cmd.exe", "User": "an"}]])
 def test_events_of_any_form(event: Any) -> None:
     out = verify([{"id": 1, "rule": RULE, "event": event, "expected": isinstance(event, list) and bool(event)}], None)
