@@ -86,7 +86,7 @@ class Config:
     trusted_keys: tuple[Path, ...] = ()
     """`[rules] trusted_keys`: public keys (PEM) of those who sign rule packs, beside content/keys/*.pem."""
     windows_feeds: tuple[str, ...] = ("sysmon",)
-    """`[rules] windows`: what feeds rules of generic Windows categories: sysmon, security (4688 is process creation, 5156 a connection)."""
+    """`[rules] windows`: what feeds rules of generic Windows categories: sysmon, security (4688, 5156, 4657; docs/logsources.md)."""
     require_signature: bool = False
     """`[rules]`: packs that no trusted key signed are refused."""
     rules_on: frozenset[str] = frozenset()

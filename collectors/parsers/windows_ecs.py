@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collectors.parsers import common
+from collectors.parsers import common, registry
 
 D: Final = "winlog.event_data."
 SYSMON: Final = "Microsoft-Windows-Sysmon/Operational"
@@ -127,6 +127,7 @@ _KINDS: Final[dict[tuple[str, str], Kind]] = {
         "4738": ("iam", f"user{common.SEP}change", "success", "modified-user-account"),
         "4740": ("iam", f"user{common.SEP}change", "success", "locked-out-user-account"),
         "4756": ("iam", f"group{common.SEP}change", "success", "added-member-to-group"),
+        "4657": ("registry", "change", "success", "registry-value-modified"),
         "4719": (f"iam{common.SEP}configuration", f"admin{common.SEP}change", "success", "changed-audit-config"),
         "1102": ("iam", f"admin{common.SEP}change", "success", "audit-log-cleared"),
     }.items()},
@@ -146,6 +147,8 @@ def inputs(wanted: frozenset[str]) -> frozenset[str]:
         extra |= {source for name, source, _, _ in COPIES if name.endswith("executable")}
     if "user.name" in wanted or "user.domain" in wanted:
         extra.add(D + "User")
+    for name, (source, beside, _) in REGISTRY.items():
+        extra |= {source, beside} if name in wanted else set()
     return wanted | extra | _ALWAYS
 
 
@@ -170,6 +173,7 @@ def enrich(columns: dict[str, Any], size: int, wanted: frozenset[str] | None) ->
             made[name] = _overlay(made.get(name), columns[source], rows)
     _users(columns, made, wanted, channel)
     _names(made, wanted)
+    _registry(columns, made, wanted, _rows(channel, SECURITY) & _rows(code, "4657"))
     _kinds(made, channel, code, size, wanted)
     columns.update({name: _typed(name, column) for name, column in made.items() if column is not None})
     names = [n for n in columns if not n.startswith("beat.") and (wanted is None or "*" in wanted or n in wanted)]
@@ -236,6 +240,29 @@ def _names(made: dict[str, Any], wanted: frozenset[str] | None) -> None:
         named = pa.DictionaryArray.from_arrays(coded.indices, base)
         known = made.get(target)
         made[target] = named if known is None else pc.coalesce(_plain(known), _plain(named))
+
+
+REGISTRY: Final = {
+    "registry.path": (D + "ObjectName", D + "ObjectValueName", registry.path),
+    "registry.data.strings": (D + "NewValue", D + "NewValueType", registry.data),
+}
+"""Of 4657, in the words of Sysmon 13: ECS field -> the two columns it is made of."""
+
+
+def _registry(columns: dict[str, Any], made: dict[str, Any], wanted: frozenset[str] | None, rows: np.ndarray[Any, Any]) -> None:
+    """Once for each distinct pair."""
+    for name, (first, second, build) in REGISTRY.items() if rows.any() else ():
+        source = columns.get(first)
+        if source is None or not (wanted is None or name in wanted):
+            continue
+        keys, texts = _codes_of(source, len(rows))
+        beside, words = _codes_of(columns.get(second), len(rows))
+        here = rows & (keys >= 0)
+        width = len(words) + 1
+        pairs, inverse = np.unique(np.where(here, keys.astype(np.int64) * width + beside + 1, -1), return_inverse=True)
+        values = [None if p < 0 else build(texts[p // width], ["", *words][p % width]) for p in pairs.tolist()]
+        column = pa.array(values, pa.string()).take(pa.array(inverse.astype(np.int32)))
+        made[name] = column if name not in made else pc.coalesce(_plain(made[name]), column)
 
 
 def _kinds(made: dict[str, Any], channel: Coded, code: Coded, size: int, wanted: frozenset[str] | None) -> None:

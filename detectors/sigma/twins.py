@@ -1,7 +1,7 @@
 """One action, two records: Security events that feed generic Windows categories beside Sysmon are left out where Sysmon told the same.
 
 Event 4688 and Sysmon 1 of one process carry different users (`HOST$` and `SYSTEM`), so that they would be two alerts. A Security event goes
-when the store holds Sysmon's event of the same host, program (for connections: local port) and time.
+when the store holds Sysmon's event of the same host, program (for connections: local port; for the registry: key and value) and time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _SAME: Final = {
     # category -> (Sysmon's event, what both records say alike)
     "process_creation": ("1", "process.executable"),
     "network_connection": ("3", "winlog.event_data.SourcePort"),
+    "registry_set": ("13", "registry.path"),
+    "registry_event": ("13", "registry.path"),
 }
 _MOST: Final = 2_000
 """Hosts and programs that one look-up names; a batch with more is looked up without them."""

@@ -26,6 +26,18 @@ id: 5b9c6f3e-1111-4a57-9a55-0d9b6f7f6f01
 level: high
 logsource: {product: windows, category: network_connection}
 detection: {s: {DestinationPort: 4444, Initiated: 'true'}, condition: s}
+---
+title: Start page
+id: 5b9c6f3e-1111-4a57-9a55-0d9b6f7f6f02
+level: high
+logsource: {product: windows, category: registry_set}
+detection:
+  s:
+    TargetObject|contains: '\\SYSTEM\\CurrentControlSet\\Services\\Odd\\'
+    TargetObject|endswith: \\Start
+    Details: DWORD (0x00000004)
+    Image|endswith: \\reg.exe
+  condition: s
 """
 
 
@@ -36,6 +48,9 @@ def record(host: str, second: int, code: int, **data: str) -> dict[str, Any]:
     return {"EventID": code, "Channel": channel, "Hostname": host, "EventTime": stamp, **utc, **data}
 
 
+REG = "C:\\Windows\\System32\\reg.exe"
+KEY = "HKLM\\SYSTEM\\ControlSet001\\Services\\Odd"
+KERNEL = KEY.replace("HKLM", "\\REGISTRY\\MACHINE")
 WHOAMI = "C:\\Windows\\System32\\whoami.exe"
 EVENTS = [
     record("A", 1, 1, Image=WHOAMI, User="NT AUTHORITY\\SYSTEM", ProcessId="4660"),
@@ -49,6 +64,49 @@ EVENTS = [
     record(
         "B", 9, 5156, Application="\\device\\harddiskvolume2\\x.exe", Direction="%%14593", DestPort="4444", SourcePort="50002", Protocol="6"
     ),
+    record(
+        "A",
+        20,
+        13,
+        EventType="SetValue",
+        Image=REG,
+        TargetObject=KEY.replace("ControlSet001", "CurrentControlSet") + "\\Start",
+        Details="DWORD (0x00000004)",
+    ),
+    record(
+        "A",
+        20,
+        4657,
+        ProcessName=REG,
+        ObjectName=KERNEL,
+        ObjectValueName="Start",
+        NewValue="4",
+        NewValueType="%%1876",
+        OperationType="%%1905",
+    ),
+    record(
+        "B",
+        20,
+        4657,
+        ProcessName=REG,
+        ObjectName=KERNEL,
+        ObjectValueName="Start",
+        NewValue="4",
+        NewValueType="%%1876",
+        OperationType="%%1904",
+    ),
+    record(
+        "C",
+        20,
+        4657,
+        ProcessName=REG,
+        ObjectName=KERNEL,
+        ObjectValueName="Start",
+        NewValue="3",
+        NewValueType="%%1876",
+        OperationType="%%1905",
+    ),
+    record("D", 20, 4657, ProcessName=REG, ObjectName=KERNEL, ObjectValueName="Start", NewValueType="-", OperationType="%%1906"),
 ]
 
 
@@ -61,19 +119,19 @@ def scanned(soc: Soc, folder: Path, setting: str) -> list[tuple[str, str, int]]:
         done = soc(*command, cwd=folder)
         assert done.returncode == 0, done.stderr
     rows = json.loads(soc("alerts", "list", "--json", "--limit", "0", cwd=folder).stdout)
-    mine = [a for a in rows if a["rule"]["title"] in ("Whoami", "Odd port")]
+    mine = [a for a in rows if a["rule"]["title"] in ("Whoami", "Odd port", "Start page")]
     host = {a["id"]: next(e["value"] for e in a["entities"] if e["type"] == "host") for a in mine}
     return sorted((a["rule"]["title"], host[a["id"]], a["count"]) for a in mine)
 
 
 def test_by_default_generic_categories_are_sysmon_alone(soc: Soc, tmp_path: Path):
-    assert scanned(soc, tmp_path, "") == [("Odd port", "A", 1), ("Whoami", "A", 1)]
+    assert scanned(soc, tmp_path, "") == [("Odd port", "A", 1), ("Start page", "A", 1), ("Whoami", "A", 1)]
 
 
 def test_security_events_count_where_sysmon_told_nothing(soc: Soc, tmp_path: Path):
     """The second 4688 of host A has no event of Sysmon beside it."""
     assert scanned(soc, tmp_path, '[rules]\nwindows = ["sysmon", "security"]\n') == [
-        ("Odd port", "A", 1), ("Odd port", "B", 1), ("Whoami", "A", 1), ("Whoami", "A", 1), ("Whoami", "B", 1),
+        ("Odd port", "A", 1), ("Odd port", "B", 1), ("Start page", "A", 1), ("Start page", "B", 1), ("Whoami", "A", 1), ("Whoami", "A", 1), ("Whoami", "B", 1),
     ]  # fmt: skip
 
 

@@ -189,3 +189,27 @@ def test_forged_kinds_without_end_are_read_one_by_one() -> None:
     table = PARSER.parse(Payload(pa.array(lines), np.zeros(len(lines), np.int64), wanted=frozenset({"event.code", "user.name"})))
     assert table["event.code"].cast(pa.string()).to_pylist() == [str(n) for n in range(3_000)]
     assert table["user.name"].cast(pa.string()).to_pylist() == [f"u{n}" for n in range(3_000)]
+
+
+def value_set(code: int, key: str, name: str, value: str = "", kind: str = "%%1873") -> dict[str, Any]:
+    data = {"ObjectName": key, "ObjectValueName": name, "NewValue": value, "NewValueType": kind}
+    return {"EventID": code, "Channel": "Security", "Hostname": "A", "EventTime": "2026-11-14 08:02:03", **data}
+
+
+SID = "S-1-5-21-1-2-3-1104"
+WANTED = frozenset({"registry.path", "registry.data.strings"})
+
+
+@pytest.mark.parametrize("wanted", [None, WANTED])
+def test_registry_values_of_the_security_log_are_told_as_sysmon_tells_them(wanted: frozenset[str] | None) -> None:
+    cases = [
+        ("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\X", "Start", "4", "%%1876", "HKLM\\SYSTEM\\CurrentControlSet\\Services\\X\\Start", "DWORD (0x00000004)"),
+        (f"\\REGISTRY\\USER\\{SID}\\Software\\Run", "Cập nhật", "C:\\x.exe", "%%1873", f"HKU\\{SID}\\Software\\Run\\Cập nhật", "C:\\x.exe"),
+        ("\\Registry\\Machine\\SOFTWARE\\X", "", "0x100000002", "%%1883", "HKLM\\SOFTWARE\\X\\(Default)", "QWORD (0x00000001-0x00000002)"),
+        ("\\REGISTRY\\MACHINERY\\X", "a", "%%1800", "%%1875", "\\REGISTRY\\MACHINERY\\X\\a", "Binary Data"),
+        ("HKLM\\SOFTWARE\\ControlSet001", "b\\c", "many", "%%1876", "HKLM\\SOFTWARE\\ControlSet001\\b\\c", "many"),
+    ]  # fmt: skip
+    events = [value_set(4657, *case[:4]) for case in cases]
+    table = parse(*events, value_set(4663, "\\REGISTRY\\MACHINE\\X", "a", "1"), FLAT, wanted=wanted)
+    paths, data = (table[name].cast(pa.string()).to_pylist() for name in sorted(WANTED, reverse=True))
+    assert list(zip(paths, data, strict=True)) == [*(case[4:] for case in cases), (None, None), (None, None)]
