@@ -71,14 +71,33 @@ class Sigma:
         once = self._retro(store, rules)
         rate = self.bench.count(store) / once
         yield Figure("the same from the store", rate, "events/s", self.bench.runs, rate / orjson_rate(events), "bar >= 200,000")
+        asked, peak = self._asked(store, rules)
+        yield Figure("  soc hunt --store, whole command", asked, "s", self.bench.runs, note=f"with its hits; {peak:.0f} MB")
         if self.bench.full:
-            for number in range(1, TEN):
-                copy = self.bench.work / f"copy-{number}.ndjson"
-                shutil.copy(events, copy)
-                soc("--data", str(store), "-q", "collect", "once", "--path", str(copy))
-                copy.unlink()
-            ratio = self._retro(store, rules) / once
-            yield Figure("  the same events ten times over", ratio, "x time", self.bench.runs, note="bar <= 5")
+            yield from self._ten_times(events, rules, store, once, asked)
+
+    def _ten_times(self, events: Path, rules: Path, store: Path, once: float, asked: float) -> Iterator[Figure]:
+        """Nine more deliveries of the same events: as they come, and after the hourly compaction."""
+        from benchmarks.bench import Figure, soc
+
+        for number in range(1, TEN):
+            copy = self.bench.work / f"copy-{number}.ndjson"
+            shutil.copy(events, copy)
+            soc("--data", str(store), "-q", "collect", "once", "--path", str(copy))
+            copy.unlink()
+        for what in ("ten deliveries", "compacted"):
+            if what == "compacted":
+                soc("--data", str(store), "-q", "store", "compact")
+            yield Figure(f"  ten times the events, {what}", self._retro(store, rules) / once, "x time", self.bench.runs, note="bar <= 5")
+            whole, peak = self._asked(store, rules)
+            yield Figure("    soc hunt --store", whole / asked, "x time", self.bench.runs, note=f"{whole:.2f} s, {peak:.0f} MB")
+
+    def _asked(self, store: Path, rules: Path) -> tuple[float, float]:
+        """Seconds and peak memory in MB of a hunt in the store by command."""
+        from benchmarks.bench import soc
+
+        found = [soc("--data", str(store), "hunt", "--store", "--rules", str(rules), "-q") for _ in range(self.bench.runs)]
+        return statistics.median(f[0] for f in found), max(f[2] for f in found)
 
     def _retro(self, store: Path, rules: Path) -> float:
         """Seconds of the detector over all events of a store."""
