@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from commands import usage
 from domain import i18n
 from domain.errors import NotPermitted, SocError, StoreError
 
@@ -55,7 +56,7 @@ def load(name: str) -> Any:
 
 
 def _plain(command: Any) -> None:
-    command.rich_markup_mode = None
+    command.rich_markup_mode, command.context_class = None, usage.Context
     for inner in getattr(command, "commands", {}).values():
         _plain(inner)
 
@@ -63,8 +64,13 @@ def _plain(command: Any) -> None:
 class LazyGroup(TyperGroup):
     """Imports a command's module only when that command is called; help and completion use stand-ins."""
 
+    context_class = usage.Context
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.help = i18n.t("cli.soc")
+        for option in self.params:
+            option.help = i18n.t(f"cli.option-{option.name}")  # type: ignore[attr-defined]
         for name in COMMANDS:
             self.commands.setdefault(name, TyperGroup(name=name, help=i18n.t(f"cli.{name}")))
 
@@ -84,15 +90,15 @@ app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, ric
 
 @app.callback()
 def options(
-    config: Annotated[str, typer.Option(help="soc.toml (default: searched upwards from here)")] = "",
-    data: Annotated[str, typer.Option(help="embedded store in this folder, overrides store.url")] = "",
-    now: Annotated[str, typer.Option(help="replay as if it were this instant (ISO 8601)")] = "",
-    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else")] = False,
-    lang: Annotated[str, typer.Option(help="vi or en")] = "",
-    quiet: Annotated[bool, typer.Option("-q", help="only errors")] = False,
-    verbose: Annotated[bool, typer.Option("-v", help="more detail on stderr")] = False,
+    config: Annotated[str, typer.Option()] = "",
+    data: Annotated[str, typer.Option()] = "",
+    now: Annotated[str, typer.Option()] = "",
+    json: Annotated[bool, typer.Option("--json")] = False,
+    lang: Annotated[str, typer.Option()] = "",
+    quiet: Annotated[bool, typer.Option("-q")] = False,
+    verbose: Annotated[bool, typer.Option("-v")] = False,
 ) -> None:
-    """Tháp Canh: log analytics, detection, playbooks and reports for a province's SOC."""
+    """The global options; their help texts are `cli.option-<name>` of the catalogues."""
     from commands import common
 
     common.configure(config=config, data=data, now=now, json=json, lang=lang, quiet=quiet, verbose=verbose)
@@ -116,7 +122,7 @@ def main(argv: list[str] | None = None) -> None:
     except typer.Abort:
         code = 130
     except typer.TyperException as error:  # typer carries its own click: only this base class is public
-        error.show()  # type: ignore[attr-defined]
+        usage.show(error)
         code = 2
     except SocError as error:
         _say(error)

@@ -46,6 +46,9 @@ PARSERS: Final[dict[str, str]] = {
 GENERIC: Final[tuple[str, ...]] = ("json", "kv")
 """Parsers that get only what no other one claims, in the order of PARSERS; kv only what no named program sent."""
 
+JOINING: Final[tuple[str, ...]] = ("iis", "linux_audit")
+"""Parsers whose records speak for others of their batch: a header line, the siblings of an audit event."""
+
 FALLBACK: Final = "linux_syslog"
 """Parser of what a named program sent through syslog and nobody claims."""
 

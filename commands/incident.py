@@ -160,7 +160,7 @@ def facts_of(items: list[str]) -> dict[str, Any]:
 def evidence(
     incident: Id,
     files: Annotated[list[Path], typer.Argument(metavar="[FILE...]", help=t("incident.help_files"))] = [],  # noqa: B006
-    note: Annotated[str, typer.Option(help="note")] = "",
+    note: Annotated[str, typer.Option(help=t("incident.help_file_note"))] = "",
     form: Form = "table",
 ) -> None:
     """Hand in files, or list what there is."""

@@ -41,8 +41,8 @@ def run(name: str) -> None:
 
 @app.command("history", help=t("jobs.help_history"))
 def history(
-    name: Annotated[str, typer.Argument(help="job; empty = all")] = "",
-    limit: Annotated[int, typer.Option(help="newest runs shown")] = 20,
+    name: Annotated[str, typer.Argument(help=t("jobs.help_name"))] = "",
+    limit: Annotated[int, typer.Option(help=t("jobs.help_limit"))] = 20,
     form: Annotated[str, typer.Option("--format", help="table | json | csv")] = "table",
 ) -> None:
     """The last runs, newest first."""

@@ -22,8 +22,8 @@ _TOP = 10
 
 @app.command()
 def trial(
-    paths: Annotated[list[str], typer.Argument(help="log files, folders, archives")],
-    parser: Annotated[str, typer.Option(help="parser name, or auto")] = "auto",
+    paths: Annotated[list[str], typer.Argument(help=t("trial.help_paths"))],
+    parser: Annotated[str, typer.Option(help=t("trial.help_parser"))] = "auto",
 ) -> None:
     """Detect, parse and scan in a scratch store with all rules at hand; nothing is kept."""
     from jobs import trial as job

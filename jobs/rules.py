@@ -78,14 +78,10 @@ def _test_file(place: tuple[Path, Path, Path], least: int) -> Iterator[CaseResul
         yield CaseResult(rule.stem, blind.file, "-", ok=False, why=f"BLIND: {blind.reason}")
     if rules.broken or rules.blind:
         return
-    for kind in ("match", "no_match"):
-        held = len(data.get(kind) or ())
-        if held < least:
-            yield CaseResult(rule.stem, str(cases), kind, ok=False, why=f"{held} cases under {kind}; at least {least} needed")
-        for number, case in enumerate(data.get(kind) or ()):
-            yield _run_case(rules, rule, f"{kind}[{number}]", case, wanted=kind == "match")
+    yield from _run_cases(rules, rule, cases, {kind: data.get(kind) or () for kind in ("match", "no_match")}, least)
 
 
+<<<<<<< HEAD
 def _belongs(root: Path, rule: Path, name: str) -> bool:
     """Whether a name under `rules:`, which starts at the rule's own folder, stays below the root; links followed."""
     from detectors.sigma.model import inside
@@ -107,10 +103,22 @@ def _line(text: str, name: str) -> int:
 
 def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool) -> CaseResult:
     from jobs.rule_cases import fires
+=======
+def _run_cases(rules: RuleSet, rule: Path, cases: Path, kinds: Mapping[str, Sequence[Any]], least: int) -> Iterator[CaseResult]:
+    from jobs.rule_cases import fires, read, seen
+>>>>>>> h2
 
-    hit, seen = fires(rules, case if isinstance(case, list) else [case], str(rule))
-    ok = hit == wanted
-    return CaseResult(rule.stem, str(rule), name, ok=ok, why="" if ok else f"the rule {'fired' if hit else 'did not fire'} on {seen}"[:400])
+    events = [case if isinstance(case, list) else [case] for held in kinds.values() for case in held]
+    hits = fires(rules, read(events), len(events), str(rule)).tolist()
+    first = 0
+    for kind, held in kinds.items():
+        if len(held) < least:
+            yield CaseResult(rule.stem, str(cases), kind, ok=False, why=f"{len(held)} cases under {kind}; at least {least} needed")
+        for place, hit in enumerate(hits[first : first + len(held)]):
+            ok = hit == (kind == "match")
+            why = "" if ok else f"the rule {'fired' if hit else 'did not fire'} on {seen(events[first + place])}"[:400]
+            yield CaseResult(rule.stem, str(rule), f"{kind}[{place}]", ok=ok, why=why)
+        first += len(held)
 
 
 def verify(cases: Iterable[Mapping[str, Any]], root: Path | None) -> Outcome:

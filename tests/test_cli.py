@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,6 +29,63 @@ def test_an_unknown_command_is_a_usage_error_with_a_suggestion(soc: Soc) -> None
     assert done.returncode == 2
     assert "No such command 'serach'" in done.stderr
     assert done.stdout == ""
+
+
+def test_no_help_page_has_english_words_of_the_library_in_vietnamese(soc: Soc) -> None:
+    code = (
+        "import cli\n"
+        "def show(command, name, parent=None):\n"
+        "    context = command.context_class(command, info_name=name, parent=parent)\n"
+        "    print(command.get_help(context))\n"
+        "    for name, inner in getattr(command, 'commands', {}).items():\n"
+        "        show(inner, name, context)\n"
+        "for name in cli.COMMANDS:\n"
+        "    show(cli.load(name), name)"
+    )
+    env = os.environ | {"COLUMNS": "80"}
+    text = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env=env).stdout
+    text += soc("--help", "--lang", "vi").stdout
+    library = "Usage|Options|Commands|Arguments|OPTIONS|ARGS|default: |env var|required\\]|Show this|<[a-z ]+>"
+    assert re.findall(library, text) == []
+    for word in ("Cách dùng: soc [TÙY CHỌN] LỆNH [THAM SỐ]...", "Tùy chọn:", "Tham số:", "Lệnh:", "[mặc định: ", "[bắt buộc]", "<số>"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("args", "vi", "en"),
+    [
+        (["foo"], "Không có lệnh 'foo'.", "No such command 'foo'."),
+        (["rules", "tst"], "Không có lệnh 'tst'. Có phải là 'test'?", "No such command 'tst'. Did you mean 'test'?"),
+        (["scan", "--foo"], "Không có tùy chọn --foo", "No such option: --foo"),
+        (
+            ["search", "--limitt", "3"],
+            "Không có tùy chọn --limitt (có thể là: --limit)",
+            "No such option: --limitt (Possible options: --limit)",
+        ),
+        (["rules", "explain"], "Thiếu tham số 'rule'.", "Missing argument 'rule'."),
+        (["rules", "sign", "x.zip"], "Thiếu tùy chọn '--key'.", "Missing option '--key'."),
+        (["scan", "a", "b"], "Thừa tham số: a b", "Got unexpected extra argument(s) (a b)"),
+        (["search", "--limit"], "Tùy chọn '--limit' phải có giá trị.", "Option '--limit' requires an argument."),
+        (["scan", "--help=3"], "Tùy chọn '--help' không nhận giá trị.", "Option '--help' does not take a value."),
+        (
+            ["search", "--limit", "x: y"],
+            "Giá trị của '--limit' không hợp lệ: 'x: y' không phải là số nguyên.",
+            "Invalid value for '--limit': 'x: y' is not a valid int.",
+        ),
+        (
+            ["rules", "test", "--min-tests", "0"],
+            "Giá trị của '--min-tests' không hợp lệ: 0 nằm ngoài khoảng x>=1.",
+            "Invalid value for '--min-tests': 0 is not in the range x>=1.",
+        ),
+    ],
+)
+def test_a_usage_error_speaks_the_language_asked_for(soc: Soc, args: list[str], vi: str, en: str) -> None:
+    vietnamese, english = soc("--lang", "vi", *args), soc("--lang", "en", *args)
+    assert (vietnamese.returncode, english.returncode) == (2, 2)
+    assert vietnamese.stderr.splitlines()[-1] == f"Lỗi: {vi}"
+    assert english.stderr.splitlines()[-1] == f"Error: {en}"
+    assert not re.search("Usage|OPTIONS|for help", vietnamese.stderr)
+    assert (vietnamese.stdout, english.stdout) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -49,21 +49,21 @@ def aggregate(events: ClusterEvents, query: Query, by: Sequence[str], every: str
 
 
 def _groupable(name: str) -> bool:
-    """Whether its values stand in the index as they are."""
+    """Whether its values stand in the index as they are, or none do: an event that has it elsewhere says so."""
     entry = fields.lookup(name)
-    return indexed(name) and entry is not None and entry.type in _GROUPED
+    return not indexed(name) or (entry is not None and entry.type in _GROUPED)
 
 
 def _counted(events: ClusterEvents, query: Dsl, by: Sequence[str], every: str) -> Iterator[pa.Table]:
     """Groups with count, first and last, page by page."""
     step = duration(every) // timedelta(microseconds=1) if every else 0
     sources: list[dict[str, Any]] = [
-        {f"k{n}": {"terms": {"field": _column(name), "missing_bucket": True}}} for n, name in enumerate(by)
+        {f"k{n}": {"terms": {"field": _column(name), "missing_bucket": True}}} for n, name in enumerate(by) if indexed(name)
     ]  # fmt: skip
     if step:
         sources.append({"bucket": {"date_histogram": {"field": "@timestamp", "fixed_interval": f"{step // 1000}ms", "time_zone": _ZONE}}})
     if not sources:
-        yield from _whole(events, query)
+        yield from _whole(events, query, by)
         return
     ends = {"first": {"min": {"field": AT}}, "last": {"max": {"field": AT}}}
     composite: dict[str, Any] = {"size": _BUCKETS, "sources": sources}
@@ -77,13 +77,13 @@ def _counted(events: ClusterEvents, query: Dsl, by: Sequence[str], every: str) -
         composite["after"] = found["after_key"]
 
 
-def _whole(events: ClusterEvents, query: Dsl) -> Iterator[pa.Table]:
+def _whole(events: ClusterEvents, query: Dsl, by: Sequence[str]) -> Iterator[pa.Table]:
     """Everything as one group."""
     body = {"size": 0, "query": query, "track_total_hits": True, "aggs": {"first": {"min": {"field": AT}}, "last": {"max": {"field": AT}}}}
     answer = events.cluster.found(indices(events), body)
     count = int(answer["hits"]["total"]["value"])
     if count:
-        yield _table([{"key": {}, "doc_count": count, **answer["aggregations"]}], (), 0)
+        yield _table([{"key": {}, "doc_count": count, **answer["aggregations"]}], by, 0)
 
 
 def _asked(events: ClusterEvents, body: Dsl) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _column(name: str) -> str:
 def _table(buckets: Sequence[dict[str, Any]], by: Sequence[str], step: int) -> pa.Table:
     out: dict[str, pa.Array] = {}
     for n, name in enumerate(by):
-        out[name] = pa.array([bucket["key"][f"k{n}"] for bucket in buckets], fields.arrow_type(name))
+        out[name] = pa.array([bucket["key"].get(f"k{n}") for bucket in buckets], fields.arrow_type(name))
     if step:
         out["bucket"] = _stamps([bucket["key"]["bucket"] * 1000 for bucket in buckets])
     out["count"] = pa.array([bucket["doc_count"] for bucket in buckets], pa.int64())

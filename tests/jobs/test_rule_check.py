@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,9 @@ from jobs.rule_fates import LOST, WEAKENED
 from jobs.rule_seen import Seen, routed, store
 from jobs.rule_state import BLIND, LIVE, PARTIAL, State
 from jobs.rulesets import unpack
+from store.opensearch import search
 from tests.conftest import Soc
+from tests.store.events import delivery, events
 
 SYSMON = "windows.sysmon_operational"
 D = "winlog.event_data."
@@ -268,6 +271,25 @@ def test_what_a_store_holds_is_read_by_kind(soc: Soc, tmp_path: Path):
         opened.close()
     assert seen.kinds["auditd.log"][0]["auditd.log.record_type"] == {"execve"}
     assert {"auditd.log.record_type", "event.dataset"} & routed().keys() == {"auditd.log.record_type"}
+
+
+def test_a_cluster_is_asked_for_kinds_of_events_not_for_the_events(cluster_store, monkeypatch):
+    """Only those are read back that have a field which is never in the index (`json.*`)."""
+    others = routed().keys() - {"winlog.channel"}
+    ways = [dict.fromkeys(others, "1"), {"fortinet.firewall.type": "traffic", "fortinet.firewall.subtype": "forward"}]
+    ways += [{"winlog.channel": "Security", "event.code": "4624"}, {}]
+    for number, way in enumerate(ways):
+        named = {name.replace(".", "__"): value for name, value in way.items()}
+        cluster_store.events.append(delivery(events(number * 10, 5, **{"event__dataset": f"set{number}.log", **named})))
+    pages: list[list[dict[str, Any]]] = []
+    read = search._pages
+    monkeypatch.setattr(search, "_pages", lambda *asked: (pages.append(page) or page for page in read(*asked)))
+    seen = store(cluster_store.events)
+    assert seen.kinds["set0.log"] == [dict.fromkeys(others, frozenset({"1"}))]
+    assert seen.kinds["set1.log"][0]["fortinet.firewall.subtype"] == {"forward"}
+    assert seen.kinds["set2.log"][0]["event.code"] == {"4624"}
+    assert set(seen.kinds["set3.log"][0].values()) == {frozenset()}
+    assert sorted(int(hit["_id"], 16) for page in pages for hit in page) == [0, 1, 2, 3, 4]
 
 
 def test_windows_events_feed_no_rule_of_another_source(soc: Soc, tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 
 from domain.errors import StoreError
 from store import open_store
+from store.opensearch import scan
 from tests.store.contract import *  # noqa: F403  every test of the contract runs here
 from tests.store.contract import found
 from tests.store.events import T0, delivery, events, ids
@@ -43,6 +44,27 @@ def test_what_was_read_before_is_a_duplicate_not_an_event(store):
     assert store.events.head() == 8
     assert store.events.verify() == []
     assert sorted(n for c in store.events.scan(0) for n in ids(c)) == list(range(8))
+
+
+def test_what_one_detector_has_read_the_next_one_finds_at_hand(store, another, monkeypatch):
+    monkeypatch.setattr(scan, "ROWS", 100)
+    reads: list[object] = []
+    read = scan._hits
+    monkeypatch.setattr(scan, "_hits", lambda events, group: reads.append(group) or read(events, group))
+    for n, parser in enumerate(("nginx", "sshd", "nginx")):
+        table = events(n * 100, 100, host__ip=["10.0.0.1\x1e::1", None], event__risk_score=[1.5, None])
+        store.events.append(delivery(table, parser=parser))
+
+    def passed(events):
+        return [(c.partition, c.first_seq, c.last_seq, c.table().to_pylist(), c.table().schema) for c in events.scan(0)]
+
+    first = passed(store.events)
+    assert [part[:3] for part in first] == [("nginx", 1, 100), ("sshd", 101, 200), ("nginx", 201, 300)]
+    assert passed(store.events) == passed(store.events) == first
+    assert len(reads) == 3
+    monkeypatch.setattr(scan, "KEPT", 1)
+    assert passed(another.events) == passed(another.events) == first
+    assert len(reads) == 9
 
 
 def test_a_long_log_is_read_from_its_snapshot(store, opensearch_url, index_prefix):
