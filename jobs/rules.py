@@ -81,7 +81,6 @@ def _test_file(place: tuple[Path, Path, Path], least: int) -> Iterator[CaseResul
     yield from _run_cases(rules, rule, cases, {kind: data.get(kind) or () for kind in ("match", "no_match")}, least)
 
 
-<<<<<<< HEAD
 def _belongs(root: Path, rule: Path, name: str) -> bool:
     """Whether a name under `rules:`, which starts at the rule's own folder, stays below the root; links followed."""
     from detectors.sigma.model import inside
@@ -101,12 +100,8 @@ def _line(text: str, name: str) -> int:
     return next((item.line for cell in listed if cell for item in cell.items if str(item.value) == name), 1)
 
 
-def _run_case(rules: RuleSet, rule: Path, name: str, case: Any, *, wanted: bool) -> CaseResult:
-    from jobs.rule_cases import fires
-=======
 def _run_cases(rules: RuleSet, rule: Path, cases: Path, kinds: Mapping[str, Sequence[Any]], least: int) -> Iterator[CaseResult]:
     from jobs.rule_cases import fires, read, seen
->>>>>>> h2
 
     events = [case if isinstance(case, list) else [case] for held in kinds.values() for case in held]
     hits = fires(rules, read(events), len(events), str(rule)).tolist()
