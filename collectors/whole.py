@@ -59,7 +59,24 @@ class Problem:
 
     source: str
     """Label of the file or member."""
-    reason: str
+    what: str
+    damaged: int = 0
+    """So many records or chunks, `what` is about the first; parts of one file are read by themselves, see `together`."""
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return f"{self.damaged} damaged records or chunks: {self.what}" if self.damaged else self.what
+
+
+def together(problems: Iterable[Problem]) -> list[Problem]:
+    """In their order, but of each file its damage as one."""
+    out: dict[object, Problem] = {}
+    for number, one in enumerate(problems):
+        key = one.source if one.damaged else number
+        known = out.get(key)
+        out[key] = one if known is None else replace(known, damaged=known.damaged + one.damaged)
+    return list(out.values())
 
 
 def files(path: Path, tell: Callable[[Problem], None] | None = None) -> Iterator[tuple[Path, str]]:
@@ -333,9 +350,11 @@ def _evtx(raw: IO[bytes], label: str, context: _Context, lacking: str | None = N
     damage = evtx.Damage()
     lacking = evtx.cut(raw) if lacking is None else lacking
     yield from _batched(evtx.records(raw, damage), label, context)
-    damaged = f"{damage.records} damaged records or chunks: {damage.first}" if damage.records else ""
-    if lacking or damaged:
-        context.tell(Problem(label, "; ".join(filter(None, (lacking, damaged)))))
+    damaged = Problem(label, damage.first, damage.records)
+    if lacking:
+        context.tell(Problem(label, f"{lacking}; {damaged.reason}" if damage.records else lacking))
+    elif damage.records:
+        context.tell(damaged)
 
 
 def _batched(records: Iterable[tuple[int, bytes]], label: str, context: _Context) -> Iterator[RawBatch]:

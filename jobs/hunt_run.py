@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
+from collectors import whole
 from domain import severity
 from domain.errors import SocError, UsageError
 from domain.window import TimeWindow, moment
@@ -95,6 +96,7 @@ def run(runtime: Runtime, asked: Asked, tick: Callable[[float], None] | None, te
                 outcome.tally.hit(hit)
                 if tell is not None:
                     tell(hit_line(rules.rules[hit.rule].ref, hit))
+        outcome.result.problems = whole.together(outcome.result.problems)
         for episode in _episodes(rules, outcome.result, asked):
             sink.episode(episode)
             outcome.tally.episode(episode)

@@ -249,3 +249,12 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_told_once(tmp_path: Pat
     found = sum(len(b.records) for span in spans for b in whole.part(path, span, "log", 0, problems.append))
     assert found == left // 8
     assert problems == [whole.Problem("log", t("collect.shrank"))]
+
+
+def test_damage_of_one_file_is_told_once() -> None:
+    one, two, other = whole.Problem("a.evtx", "bad magic", 3), whole.Problem("a.evtx", "crc", 2), whole.Problem("b.evtx", "crc", 1)
+    found = whole.together([one, whole.Problem("a.evtx", "cut off"), two, other, whole.Problem("a.evtx", "cut off")])
+    assert [(p.source, p.reason) for p in found] == [
+        ("a.evtx", "5 damaged records or chunks: bad magic"), ("a.evtx", "cut off"), ("b.evtx", "1 damaged records or chunks: crc"),
+        ("a.evtx", "cut off"),
+    ]  # fmt: skip
