@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,10 @@ from store.base import Chunk
 
 ENOUGH = 200_000
 """Rows from which a batch is handed on: what is distinct is looked at once for all of them, and columns of so many rows fit in memory."""
+FULL: Final = 768 << 20
+"""Bytes that a batch of several chunks holds at most, however long its texts are: a column of text ends at 2 GiB."""
+MANY: Final = 256
+"""Chunks from which a batch is handed on: each may hold a file open."""
 
 
 class _Side:
@@ -68,6 +73,11 @@ class Joined(_Side):
         self.first_seq = min(part.first_seq for part in parts)
         self.last_seq = max(part.last_seq for part in parts)
 
+    @property
+    def nbytes(self) -> int:
+        """Of the chunks."""
+        return sum(part.nbytes for part in self._chunks)
+
     def ids(self) -> pa.Array:
         """`event.id` of each row."""
         return self._ids
@@ -114,14 +124,14 @@ def _together(rows: Sequence[Rows]) -> Rows:
 def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Batches of about ENOUGH rows, each of one partition; large chunks pass as they are."""
     waiting: dict[str, list[Chunk]] = {}
-    sizes: dict[str, int] = {}
     for chunk in chunks:
-        name = chunk.partition
-        waiting.setdefault(name, []).append(chunk)
-        sizes[name] = sizes.get(name, 0) + chunk.rows
-        if sizes[name] >= ENOUGH:
-            yield _one(waiting.pop(name))
-            sizes[name] = 0
+        parts = waiting.setdefault(chunk.partition, [])
+        if parts and sum(part.nbytes for part in parts) + chunk.nbytes > FULL:
+            yield _one(waiting.pop(chunk.partition))
+            parts = waiting.setdefault(chunk.partition, [])
+        parts.append(chunk)
+        if len(parts) >= MANY or sum(part.rows for part in parts) >= ENOUGH:
+            yield _one(waiting.pop(chunk.partition))
     for parts in waiting.values():
         yield _one(parts)
 

@@ -16,8 +16,10 @@ from match.holding import touched
 
 _HIDING = (r"\u00", *(f"\\u{ord(letter):04x}" for letter in ODD))
 """What JSON may write for a letter, or for what lower-cases to one."""
+_REWRITTEN = ("newvalue", "objectvaluename")
+"""What records hold whose values are written in the words of another (windows_ecs.REGISTRY)."""
 _AS_WRITTEN = frozenset({"windows"})
-"""Parsers whose values stand in the record as they are; others undo escapes (%20, hex), name numbers, join records."""
+"""Parsers whose values stand in the record as they are, but for these; others undo escapes (%20, hex), name numbers, join records."""
 _JOINING = frozenset({"linux_audit"})
 """Parsers that give a record fields of others in the batch."""
 
@@ -51,7 +53,7 @@ class HuntBatch(TableBatch):
         if self._parsed.parser not in _AS_WRITTEN or self._batch.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
             return every
         bounds, text = _bytes(self._records)
-        return every[touched(bounds, Words([*words, *_HIDING]).find(text))]
+        return every[touched(bounds, Words([*words, *_HIDING, *_REWRITTEN]).find(text))]
 
     @property
     def _records(self) -> pa.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,8 @@ import orjson
 from domain.alert import RuleRef
 from domain.text import paired
 
+_DIGITS: Final = 19
+"""Fewer digits are an integer of 64 bits."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,13 +37,28 @@ class FileHit:
 
     def original(self) -> dict[str, Any]:
         """Original names and values."""
-        if self.event is None:
-            try:
-                found = orjson.loads(self.raw)
-            except orjson.JSONDecodeError:  # the parser has mended it too
-                found = orjson.loads(paired(self.raw.decode("utf-8", "replace")))
-            return found if isinstance(found, dict) else {"value": found}
-        return {**self.event, "event.original": self.raw.decode("utf-8", "replace")}
+        if self.event is not None:
+            return {**self.event, "event.original": self.raw.decode("utf-8", "replace")}
+        try:
+            found = orjson.loads(self.raw)
+        except orjson.JSONDecodeError:
+            found = _mended(self.raw.decode("utf-8", "replace"))
+        return found if isinstance(found, dict) else {"value": found}
+
+
+def _mended(text: str) -> Any:
+    """A record with lone surrogates or numbers beyond all bounds (1e999, NaN), which stay as written; as it is when it is no JSON."""
+    try:
+        return json.loads(paired(text), parse_int=_number, parse_float=_number, parse_constant=str)
+    except (ValueError, RecursionError):
+        return {"event.original": text}
+
+
+def _number(text: str) -> int | float | str:
+    if text.lstrip("-").isdigit() and len(text) < _DIGITS:
+        return int(text)
+    number = float(text)
+    return number if math.isfinite(number) else text
 
 
 @dataclass(frozen=True)

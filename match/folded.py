@@ -19,6 +19,9 @@ _FIRST: Final = ahocorasick_rs.MatchKind.LeftmostFirst
 _PIECE: Final = 256 << 10
 _LEAST: Final = 4
 """Characters of a word."""
+_NUMBER: Final = re.compile(r"[^a-z]*|[0-9.e+-]*")
+_TEXTS: Final = ("true", "false", "nan", "inf")
+"""What flags and numbers are written as, besides digits."""
 _CASE: Final = 0x20
 _ASCII: Final = 0x80
 
@@ -30,7 +33,7 @@ class Words:
         folded = [bytes(byte | _CASE for byte in word.encode()) for word in words]
         self._words = [automaton(folded[at : at + FEW], _FIRST) for at in range(0, len(folded), FEW)]
         self._odd = automaton([letter.encode() for letter in ODD], _FIRST)
-        self._overlap = max(map(len, folded), default=1) - 1
+        self._overlap = max(map(len, [*folded, *(letter.encode() for letter in ODD)])) - 1
         self._buffer = np.empty(_PIECE + self._overlap, np.uint8)
 
     def find(self, text: memoryview) -> Spans:
@@ -67,4 +70,4 @@ def safe_word(text: str) -> str:
 
 
 def _is_word(run: str) -> bool:
-    return bool(re.search("[a-z]", run)) and run not in "true" and run not in "false"
+    return not _NUMBER.fullmatch(run) and not any(run in text for text in _TEXTS)

@@ -88,9 +88,12 @@ def _search(texts: pa.Array, pattern: str) -> Mask:
 
 @lru_cache(4096)
 def _compiled(pattern: str) -> Any:
+    """As Arrow compiles it: without a word on stderr when states need more memory than they may take."""
     import re2
 
-    return re2.compile(pattern)
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options)
 
 
 def _like(values: Values, test: Test) -> Mask:

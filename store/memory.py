@@ -24,6 +24,11 @@ class TableChunk:
         """Number of events."""
         return self._batch.rows
 
+    @property
+    def nbytes(self) -> int:
+        """Of the table."""
+        return int(self._table.nbytes)
+
     def fields(self) -> Sequence[str]:
         """Names of the columns."""
         return self._batch.fields()

@@ -21,7 +21,7 @@ def path(key: str, value: str) -> str:
 
 
 def data(value: str, kind: str) -> str:
-    """`1` of type `%%1876` -> `DWORD (0x00000001)`; what is no number stays as it is."""
+    """`1` of type `%%1876` -> `DWORD (0x00000001)`; what is no number of that size stays as it is."""
     if kind in _BINARY:
         return "Binary Data"
     if kind not in _WORD + _LONG:
@@ -29,5 +29,7 @@ def data(value: str, kind: str) -> str:
     try:
         number = int(value, 0)
     except ValueError:
+        return value
+    if not 0 <= number < 1 << (32 if kind in _WORD else 64):
         return value
     return f"DWORD (0x{number:08x})" if kind in _WORD else f"QWORD (0x{number >> 32:08x}-0x{number & 0xFFFFFFFF:08x})"

@@ -69,9 +69,16 @@ class Source:
         self._lock = lock
 
     @cached_property
-    def _file(self) -> pq.ParquetFile:
+    def _footer(self) -> pq.FileMetaData:
+        """Read without the file being kept open: many wait to be joined."""
         with readable(self.path):
-            return pq.ParquetFile(self.path, memory_map=False, pre_buffer=False, page_checksum_verification=True)
+            return pq.read_metadata(self.path)
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        footer = self._footer
+        with readable(self.path):
+            return pq.ParquetFile(self.path, metadata=footer, memory_map=False, pre_buffer=False, page_checksum_verification=True)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -88,14 +95,14 @@ class Source:
     def dictionaries(self, group: int, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
         """The distinct values of columns of text of one row group (see `pages.dictionary`); None: the column must be read."""
         with readable(self.path), self.path.open("rb") as raw:
-            known = self._file.metadata.row_group(group)
+            known = self._footer.row_group(group)
             for name in names:
                 yield name, pages.dictionary(raw.fileno(), known.column(self.places[name]))
 
     def values(self, group: int, name: str, rows: Rows) -> pa.Array | None:
         """Some values (rows sorted) of a column of bytes, see `pages.values`; None: the column must be read."""
         with readable(self.path), self.path.open("rb") as raw:
-            found = pages.values(raw.fileno(), self._file.metadata.row_group(group).column(self.places[name]), rows)
+            found = pages.values(raw.fileno(), self._footer.row_group(group).column(self.places[name]), rows)
         return None if found is None else pa.array(found, pa.large_binary())
 
     @cached_property
@@ -106,7 +113,11 @@ class Source:
     @property
     def rows(self) -> int:
         """According to the footer."""
-        return int(self._file.metadata.num_rows)
+        return int(self._footer.num_rows)
+
+    def nbytes(self, group: int) -> int:
+        """Of a row group, unpacked."""
+        return int(self._footer.row_group(group).total_byte_size)
 
 
 class SegmentChunk:
@@ -145,6 +156,11 @@ class SegmentChunk:
     def rows(self) -> int:
         """Number of events."""
         return self._group.rows if self._selected is None else len(self._selected)
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Of the row group, unpacked: dictionaries are read whole."""
+        return self._source.nbytes(self._number)
 
     @property
     def bounds(self) -> tuple[int, int]:

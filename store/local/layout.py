@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from store import rows
+from store.local import pages
 from store.rows import SEQ, micros
 
 GROUP_ROWS: Final = 100_000
@@ -95,7 +96,7 @@ def _writer(sink: pa.BufferOutputStream, schema: pa.Schema, level: int) -> pq.Pa
         compression_level=dict.fromkeys(packed, level),
         use_dictionary=[n for n in schema.names if n not in _PLAIN],
         column_encoding={n: e for n, e in _PLAIN.items() if n in schema.names},
-        dictionary_pagesize_limit=1 << 30, write_statistics=False, write_page_checksum=True,
+        dictionary_pagesize_limit=pages.WHOLE, write_statistics=False, write_page_checksum=True,
     )  # fmt: skip
 
 

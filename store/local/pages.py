@@ -19,6 +19,8 @@ import pyarrow as pa
 
 from domain.event import Rows
 
+WHOLE: Final = 1 << 30
+"""Bytes of a dictionary up to which the writer of segments (layout) puts all values of a column there."""
 _DATA_PAGE: Final = 0
 _DICTIONARY_PAGE: Final = 2
 _PLAIN: Final = 0
@@ -50,14 +52,14 @@ class _Page:
 def dictionary(file: int, column: Any) -> bytes | None:
     """The values of one column chunk (pyarrow.parquet.ColumnChunkMetaData), each behind its length in 4 bytes.
 
-    `file`: a descriptor. None when the column has no dictionary, or when anything is not as it is usually written: the column is to be
-    read then, which tells of damage.
+    `file`: a descriptor. None when the column has no dictionary or one that may lack values, or when anything is not as segments are
+    written: the column is to be read then, which tells of damage.
     """
     start = column.dictionary_page_offset
     if not column.has_dictionary_page or not start or column.physical_type != "BYTE_ARRAY":
         return None
-    page = _header(os.pread(file, min(_HEADER, column.data_page_offset - start), start), start)
-    if page is None or page.kind != _DICTIONARY_PAGE or page.body + page.packed > column.data_page_offset:
+    page = _header(file, start, column.data_page_offset)
+    if page is None or page.kind != _DICTIONARY_PAGE or page.size >= WHOLE:
         return None
     return _content(file, page, column)
 
@@ -86,7 +88,7 @@ def _pages(file: int, column: Any) -> Iterator[_Page | None]:
     at = column.data_page_offset
     end = at + column.total_compressed_size
     while at < end:
-        page = _header(os.pread(file, _HEADER, at), at)
+        page = _header(file, at, end)
         yield page
         if page is None:
             return
@@ -127,21 +129,26 @@ def _content(file: int, page: _Page, column: Any) -> bytes | None:
 def _unpacked(body: bytes, codec: str, size: int) -> bytes | None:
     if codec == "UNCOMPRESSED":
         return body if len(body) == size else None
+    if codec != "ZSTD":  # of others Arrow does not say when there is less than `size`
+        return None
     try:
-        made: bytes = pa.decompress(body, size, codec.lower(), asbytes=True)
+        made: bytes = pa.decompress(body, size, "zstd", asbytes=True)
     except (pa.ArrowException, OSError, ValueError):
         return None
     return made
 
 
-def _header(raw: bytes, start: int) -> _Page | None:
+def _header(file: int, start: int, end: int) -> _Page | None:
+    """The header of a page that begins at `start` and ends at `end` or before."""
+    raw = os.pread(file, max(0, min(_HEADER, end - start)), start)
     try:
         (kind, size, packed, checksum), at = _integers(raw, 0, 4)
         mark, count, ends = _KINDS[kind]
         (values, encoding, *_), at = _structure(raw, at, mark, count, ends)
     except (IndexError, KeyError):
         return None
-    return _Page(kind, size, packed, checksum, values, at + start) if encoding == _PLAIN and packed >= 0 else None
+    fits = encoding == _PLAIN and 0 <= packed <= end - at - start
+    return _Page(kind, size, packed, checksum, values, at + start) if fits else None
 
 
 def _structure(raw: bytes, at: int, mark: int, count: int, ends: tuple[bytes, ...]) -> tuple[list[int], int]:

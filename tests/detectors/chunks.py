@@ -21,7 +21,7 @@ class MemoryChunk:
 
     def __init__(self, table: pa.Table, first_seq: int = 1) -> None:
         self._batch = TableBatch(table)
-        self.rows = table.num_rows
+        self.rows, self.nbytes = table.num_rows, table.nbytes
         self.first_seq, self.last_seq = first_seq, first_seq + table.num_rows - 1
         self.fields, self.column, self.ids = self._batch.fields, self._batch.column, self._batch.ids
 

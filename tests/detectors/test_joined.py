@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+import detectors.joined
 from detectors.joined import Joined, joined
 from domain.event import row
 from tests.detectors.chunks import MemoryChunk, at, chunk
@@ -43,3 +45,21 @@ def test_partitions_stay_apart_and_everything_is_handed_on_once() -> None:
     other.partition = "other"
     found = list(joined([PARTS[0], other, PARTS[2]]))
     assert sorted((c.partition, c.rows) for c in found) == [("other", 1), ("test", 4)]
+
+
+def sizes(parts: list[MemoryChunk]) -> list[int]:
+    return [batch.rows for batch in joined(parts)]
+
+
+def test_long_texts_make_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column of text ends at 2 GiB: so much must never come together."""
+    parts = [chunk([{"@timestamp": at(n), "message": str(n) * 1000}] * 3) for n in range(7)]
+    monkeypatch.setattr(detectors.joined, "FULL", 2 * parts[0].nbytes + 10)
+    assert sizes(parts) == [6, 6, 6, 3]
+    monkeypatch.setattr(detectors.joined, "FULL", 1)
+    assert sizes(parts) == [3] * 7
+
+
+def test_no_batch_is_of_more_chunks_than_files_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detectors.joined, "MANY", 3)
+    assert sizes([chunk([{"@timestamp": at(n)}]) for n in range(7)]) == [3, 3, 1]

@@ -22,6 +22,10 @@ from match.folded import safe_word
 from match.keywords import searchable
 
 GOLDEN = Path(__file__).parents[1] / "data" / "parsers"
+REGISTRY = (
+    rb'{"EventID": 4657, "Channel": "Security", "ObjectName": "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\x", "ObjectValueName":'
+    rb' "Start", "NewValueType": "%%1876", "NewValue": "4", "Odd": 0.0000001}'
+)
 
 
 def _batch(lines: list[bytes]) -> RawBatch:
@@ -55,6 +59,9 @@ def test_words_that_only_parsing_shows_are_found(log: Path) -> None:
     ("line", "word"),
     [
         (b'10.20.1.9 - - [24/Nov/2026:08:15:05 +0700] "GET /t?q=%27%20UNION%20SELECT HTTP/1.1" 500 0 "-" "x"', "union select"),
+        (REGISTRY, "currentcontrolset"),
+        (REGISTRY, "dword (0x00000004)"),
+        (REGISTRY, "1e-07"),
         (b'type=EXECVE msg=audit(1795482903.120:7001): argc=3 a0="sh" a1="-c" a2=2F62696E2F7368202D69', "/bin/sh -i"),
     ],
 )

@@ -28,6 +28,15 @@ def test_every_word_is_touched(text: str, words: list[str], piece: int) -> None:
             at = raw.find(word.encode(), at + 1)
 
 
+@pytest.mark.parametrize("letter", ODD)
+@pytest.mark.parametrize("at", range(10))
+def test_an_odd_letter_is_touched_wherever_a_piece_ends(letter: str, at: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folded, "_PIECE", 4)
+        found = Words(["k"]).find(memoryview(("." * at + letter + "....").encode())).tolist()
+    assert [at, at + len(letter.encode())] in found
+
+
 def test_more_words_than_one_automaton_takes() -> None:
     words = [f"word{n:03}" for n in range(200)]
     assert Words(words).find(memoryview(b"..WORD003..word199..")).tolist() == [[2, 9], [11, 18]]
@@ -41,7 +50,7 @@ def test_no_other_letters_become_ascii() -> None:
 
 @pytest.mark.parametrize(("literal", "plain", "safe"), [
     ("atk/", "atk/", ""), (r"\perfc.dat", r"\perfc.dat", "perfc.dat"), ("đếm-abcde", "m-abcde", "m-abcde"), ("4625", "", ""),
-    ("true", "", ""), ("als", "", ""), ("event::clear", "event::clear", "event::clear"),
+    ("true", "", ""), ("als", "", ""), ("e+20", "", ""), ("1.5e-07", "", ""), ("nan", "", ""), ("event::clear", "event::clear", "event::clear"),
 ])  # fmt: skip
 def test_what_stands_for_a_literal(literal: str, plain: str, safe: str) -> None:
     assert (plain_word(literal), safe_word(literal)) == (plain, safe)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pyarrow as pa
 import pytest
 
@@ -32,3 +34,11 @@ def test_few_and_many_values_answer_alike(pattern: str, op: str, monkeypatch: py
     few = rows(test, batch).tolist()
     monkeypatch.setattr(ops, "_FEW", 0)
     assert rows(test, TableBatch(batch.table)).tolist() == few
+
+
+def test_states_that_need_too_much_memory_are_no_words_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    some = Random(1)
+    text = "".join(some.choice("abxzđK") for _ in range(100_000))
+    batch = TableBatch(pa.table({"process.command_line": [text, text + "q"]}))
+    assert rows(Test("process.command_line", "re", (r".*(x.{300}y|z.{400}w).*q",)), batch).tolist() == []
+    assert capfd.readouterr().err == ""

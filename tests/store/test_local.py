@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from datetime import timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from detectors.joined import joined
 from domain.errors import StoreError
-from domain.query import Query
+from domain.query import Query, Test
+from match import rows
 from store import open_store
 from store.base import Counts, Delivery
 from tests.store.contract import *  # noqa: F403  every test of the contract runs here
@@ -30,6 +34,17 @@ def folder(tmp_path):
 
 def files(folder):
     return sorted(folder.glob("events/*/*.parquet"))
+
+
+def test_more_segments_than_files_may_be_open_are_scanned(store):
+    for n in range(300):
+        store.events.append(delivery(events(2 * n, 2, message="hello"), parser="nginx"))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 280, before[1]))
+    try:
+        assert sum(len(rows(Test(None, "contains", ("hello",)), chunk)) for chunk in joined(store.events.scan(0))) == 600
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_the_same_folder_opened_again_holds_the_same(store, folder):

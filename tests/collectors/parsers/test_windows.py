@@ -204,6 +204,8 @@ WANTED = frozenset({"registry.path", "registry.data.strings"})
 def test_registry_values_of_the_security_log_are_told_as_sysmon_tells_them(wanted: frozenset[str] | None) -> None:
     cases = [
         ("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\X", "Start", "4", "%%1876", "HKLM\\SYSTEM\\CurrentControlSet\\Services\\X\\Start", "DWORD (0x00000004)"),
+        ("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\X", "Start", "-1", "%%1876", "HKLM\\SYSTEM\\CurrentControlSet\\Services\\X\\Start", "-1"),
+        ("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\X", "Start", "0x100000000", "%%1876", "HKLM\\SYSTEM\\CurrentControlSet\\Services\\X\\Start", "0x100000000"),
         (f"\\REGISTRY\\USER\\{SID}\\Software\\Run", "Cập nhật", "C:\\x.exe", "%%1873", f"HKU\\{SID}\\Software\\Run\\Cập nhật", "C:\\x.exe"),
         ("\\Registry\\Machine\\SOFTWARE\\X", "", "0x100000002", "%%1883", "HKLM\\SOFTWARE\\X\\(Default)", "QWORD (0x00000001-0x00000002)"),
         ("\\REGISTRY\\MACHINERY\\X", "a", "%%1800", "%%1875", "\\REGISTRY\\MACHINERY\\X\\a", "Binary Data"),
