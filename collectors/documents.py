@@ -15,6 +15,8 @@ from xml.etree import ElementTree as ET
 
 import orjson
 
+from domain.i18n import t
+
 LONGEST: Final = 16 << 20
 """Characters of one record; a longer one ends the reading."""
 _ARRAY: Final = re.compile(r"\s*\[\s*\{|\s*\{\s*[\r\n]")
@@ -57,7 +59,8 @@ def json_values(blocks: Iterable[str], tell: Callable[[str], None]) -> Iterator[
         if len(text) > LONGEST:
             break
     if text.strip():
-        tell(f"record {number}: {reason if len(text) <= LONGEST else 'too long'}; what follows was not read")
+        why = reason if len(text) <= LONGEST else t("collect.too_long")
+        tell(t("collect.json_ends", n=number, error=why))
 
 
 def _joined(blocks: Iterable[str]) -> Iterator[str]:
@@ -85,13 +88,13 @@ def xml_events(blocks: Iterable[str], tell: Callable[[str], None]) -> Iterator[t
                 bad, first = bad + 1, first or str(error)
         text = text[start:] if start >= 0 else text[-len(_OPEN) :]
         if len(text) > LONGEST:
-            tell("an event is too long; what follows was not read")
+            tell(t("collect.xml_long"))
             break
     else:
         if _start(text, 0) >= 0:
-            tell("the last event is cut off")
+            tell(t("collect.xml_cut"))
     if bad:
-        tell(f"{bad} events could not be read: {first}")
+        tell(t("collect.xml_bad", n=bad, error=first))
 
 
 def _start(text: str, place: int) -> int:

@@ -59,6 +59,11 @@ def records(source: str | IO[bytes], damage: Damage) -> Iterator[tuple[int, byte
         yield min(int(found[1] if found else record["event_record_id"]), LARGEST), record["data"].encode()
 
 
+def named(name: str) -> bool:
+    """Whether a file or member calls itself an event log."""
+    return name.lower().endswith(".evtx")
+
+
 def cut(raw: IO[bytes]) -> str:
     """What a truncated file lacks, as a sentence; "" when all chunks that its header counts are there. Leaves `raw` at its start.
 

@@ -66,7 +66,7 @@ class Problem:
     @property
     def reason(self) -> str:
         """In words."""
-        return f"{self.damaged} damaged records or chunks: {self.what}" if self.damaged else self.what
+        return t("collect.evtx_damaged", n=self.damaged, error=self.what) if self.damaged else self.what
 
 
 def together(problems: Iterable[Problem]) -> list[Problem]:
@@ -103,18 +103,18 @@ def files(path: Path, tell: Callable[[Problem], None] | None = None) -> Iterator
         if found.is_file():
             yield found, found.relative_to(path).as_posix()
         else:
-            note(found, t("collect.broken_link") if found.is_symlink() else "not a regular file")
+            note(found, t("collect.broken_link") if found.is_symlink() else t("collect.not_regular"))
 
 
 def is_empty_log(path: Path) -> bool:
     """Whether this is an event log by name without even a header."""
-    return path.suffix.lower() == ".evtx" and path.is_file() and not path.stat().st_size
+    return evtx.named(path.name) and path.is_file() and not path.stat().st_size
 
 
 def batches(path: Path, label: str, arrival: int, tell: Callable[[Problem], None], parser: str = "auto") -> Iterator[RawBatch]:
     """All records of one file as batches whose `source` is the label (`archive!member` inside archives). `arrival` in microseconds."""
     if path.exists() and not path.is_file():  # a FIFO would block, a device never ends
-        tell(Problem(label, "not a regular file"))
+        tell(Problem(label, t("collect.not_regular")))
         return
     try:
         with path.open("rb") as raw:
@@ -194,6 +194,8 @@ def part(path: Path, span: Span, label: str, arrival: int, tell: Callable[[Probl
             raw.seek(span.start)
             head = raw.read(min(_BOM, span.end - span.start)) if not span.start else b""
             begun = bom(head)[1]
+            if not span.start and evtx.named(label):
+                tell(Problem(label, t("collect.evtx_head")))
             left = span.end - span.start - len(head)
             yield from _lines(Cutter(raw, _long(label, context), begun, left, span.first), label, context)
     except _BROKEN as error:
@@ -246,6 +248,8 @@ def _plain(raw: IO[bytes], head: bytes, label: str, context: _Context) -> Iterat
     elif shape := documents.kind(head):
         yield from _documents(raw, shape, label, context)
     else:
+        if head and evtx.named(label):
+            context.tell(Problem(label, t("collect.evtx_head")))
         yield from _text(raw, label, context)
 
 
@@ -389,7 +393,7 @@ def _text(raw: IO[bytes], label: str, context: _Context) -> Iterator[RawBatch]:
 
 
 def _long(label: str, context: _Context) -> Callable[[int, int], None]:
-    return lambda line, size: context.tell(Problem(label, f"line {line}: {size} bytes exceed the limit of {MAX_LINE}"))
+    return lambda line, size: context.tell(Problem(label, t("collect.long_line", line=line, size=size, limit=MAX_LINE)))
 
 
 def _lines(cutter: Cutter, label: str, context: _Context) -> Iterator[RawBatch]:

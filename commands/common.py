@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from domain import i18n
 from domain.clock import LOCAL, Clock, FixedClock, SystemClock
 from domain.errors import UsageError
+from domain.severity import LEVELS
 from domain.text import csv_safe, json_safe, one_line
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ def say(text: str) -> None:
     """A message for people, on stderr unless `-q`."""
     if not OPTIONS.quiet:
         sys.stderr.write(one_line(text) + "\n")
+
+
+def level_word(level: str) -> str:
+    """A rule's level in the language of the reader; a word that is no level of Sigma stays as it is."""
+    return i18n.t(f"alerts.level_{level}") if level in LEVELS else level
 
 
 def show(

@@ -39,10 +39,12 @@ _MORE: Final = ("techniques", "next")
 
 
 def _rows(states: Any, limit: int, form: str) -> list[list[str]]:
-    """People read titles in their language; JSON and CSV keep the rule's own."""
+    """People read levels and titles in their language; JSON and CSV keep the rule's own."""
     own = common.OPTIONS.json or form != "table"
     picked = states[:limit] if limit else states
-    return [[s.status, s.level, s.title if own else s.spoken, s.id, s.file, s.told()] for s in picked]
+    return [
+        [s.status, s.level if own else common.level_word(s.level), s.title if own else s.spoken, s.id, s.file, s.told()] for s in picked
+    ]
 
 
 @app.command("list", help=t("rulehelp.cmd_list"))

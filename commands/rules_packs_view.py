@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from commands.common import OPTIONS, emit, say, show
+from commands.common import OPTIONS, emit, level_word, say, show
 from domain import titles
 from domain.clock import show_local
 from domain.i18n import t
@@ -74,9 +74,10 @@ def _few(names: Sequence[str], most: int = _FEW) -> str:
 
 def _rows(change: Change) -> list[tuple[str, str, str, str]]:
     stepped = {one.id for one in change.levels}
-    rows = [(t("packs.is_level"), f"{one.before or '-'} → {one.after or '-'}", one.spoken, one.id) for one in change.levels]
+    words = [(level_word(one.before) or "-", level_word(one.after) or "-") for one in change.levels]
+    rows = [(t("packs.is_level"), " → ".join(word), one.spoken, one.id) for word, one in zip(words, change.levels, strict=True)]
     kinds = (("removed", change.removed), ("changed", [d for d in change.changed if d.id not in stepped]), ("added", change.added))
-    return rows + [(t(f"packs.is_{kind}"), d.level or d.kind, d.spoken, d.id) for kind, docs in kinds for d in _worst(docs)]
+    return rows + [(t(f"packs.is_{kind}"), level_word(d.level) or d.kind, d.spoken, d.id) for kind, docs in kinds for d in _worst(docs)]
 
 
 def _worst(docs: Sequence[Doc]) -> list[Doc]:
@@ -88,7 +89,9 @@ def trial(found: DryRun, most: int, limit: int) -> None:
     if OPTIONS.json:
         return
     heads = [t(f"packs.{k}") for k in ("opened", "vanished", "alerts", "hits", "cost", "level", "title", "where")]
-    rows = [(r.opened, r.vanished, r.alerts, r.hits, _cost(r), r.rule.level, titles.full(r.rule), _where(r)) for r in found.rules]
+    rows = [
+        (r.opened, r.vanished, r.alerts, r.hits, _cost(r), level_word(r.rule.level), titles.full(r.rule), _where(r)) for r in found.rules
+    ]
     if rows:
         show(heads, rows[:limit] if limit else rows, cut=[6, 7])
     if limit and len(rows) > limit:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from commands import rules_filter
-from commands.common import OPTIONS, emit, runtime, say, show
+from commands.common import OPTIONS, emit, level_word, runtime, say, show
 from domain import periods, spoken
 from domain.clock import iso_local, show_local
 from domain.errors import UsageError
@@ -137,7 +137,8 @@ def off(rules: Any, form: str, limit: int) -> None:
 
     found = rule_off.listing(runtime(), rules)
     shown = found[:limit] if limit else found
-    rows = [(one.level, one.title, one.id, one.reason("en" if OPTIONS.json else "")) for one in shown]
+    own = OPTIONS.json or form != "table"
+    rows = [(one.level if own else level_word(one.level), one.title, one.id, one.reason("en" if OPTIONS.json else "")) for one in shown]
     show([t(f"rules.{key}") for key in _OFF], rows, form, _OFF)
     say(t("tuning.off", n=len(found)))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from domain import attack as known_attack
@@ -70,9 +71,10 @@ def compared(op: str, wanted: str) -> str:
 def _counted(why: Reason) -> str:
     """What a correlation counted: of what, in which group, within how long, against which limit."""
     said: Mapping[str, Any] = why.values
-    names = [base(key, own) for key, own in said.get("of", ())]
+    steps = [(clean(base(key, own), _PATTERN), len(list(same))) for (key, own), same in groupby(said.get("of", ()), tuple)]
+    names = [f"{times} × {name}" if times > 1 else name for name, times in steps]
     joint = " → " if why.field == "temporal_ordered" else ", "
-    of = t("alerts.counted_of", names=joint.join(clean(name, _PATTERN) for name in names[:_REASONS])) if names else ""
+    of = t("alerts.counted_of", names=joint.join(names[:_REASONS])) if names else ""
     parts = [f"{field(name)} {clean(str(value), _PATTERN)}" for name, value in said.get("group", {}).items()]
     group = t("alerts.counted_group", list=", ".join(parts)) if parts else ""
     return t(

@@ -25,6 +25,7 @@ from detectors.sigma.second import Second
 from domain.errors import UsageError
 from domain.event import Rows
 from domain.event import row as event_row
+from domain.i18n import t
 from domain.window import TimeWindow
 from jobs import hunt_logs, hunt_seen, hunt_told
 from jobs.hunt_batch import HuntBatch
@@ -45,7 +46,8 @@ class Step:
     sources: Counter[str] = field(default_factory=Counter)
     """File or archive member -> events."""
     events: int = 0
-    unparsed: int = 0
+    unparsed: Counter[str] = field(default_factory=Counter)
+    """File or archive member -> records that no parser understood."""
     hits: list[FileHit] = field(default_factory=list)
     bases: list[Gathered] = field(default_factory=list)
     """For the second pass."""
@@ -71,7 +73,8 @@ class Hunt:
     window: TimeWindow | None = None
     """Only hits of this period count (event time); those of records without a time always do."""
     events: int = 0
-    unparsed: int = 0
+    unparsed: Counter[str] = field(default_factory=Counter)
+    """File or archive member -> records that no parser understood."""
     files: int = 0
     bytes_read: int = 0
     """Bytes of records handed to the matcher so far."""
@@ -131,7 +134,8 @@ class Hunter:
         out.events += group.table.num_rows
         if group.parser == "plain" or "error.message" in group.table.column_names:
             kinds = group.table["event.kind"].combine_chunks() if "event.kind" in group.table.column_names else pa.array([])
-            out.unparsed += sum(1 for k in kinds.to_pylist() if k == "pipeline_error")
+            lost = [row for row, kind in enumerate(kinds.to_pylist()) if kind == "pipeline_error"]
+            out.unparsed.update(lot.labels[owner] for owner in lot.owners[group.rows[lost]].tolist())
         batch = lot.batch
         events = HuntBatch(batch, group)
         found = [(int(str(key)), rows) for key, rows in self.rules.matcher.run(events)]
@@ -197,12 +201,14 @@ def hunt(
             tick(result.bytes_done)
         yield from step.hits
         if result.stopped:
-            return
+            break
+    for source, lost in result.unparsed.items():
+        result.problems.append(whole.Problem(source, t("hunt.unparsed_of", n=lost, all=result.sources[source])))
 
 
 def _count(result: Hunt, step: Step) -> None:
     result.events += step.events
-    result.unparsed += step.unparsed
+    result.unparsed.update(step.unparsed)
     result.seconds_read += step.seconds_parse
     result.seconds_match += step.seconds_match
     result.seconds_rules += step.seconds_rules
@@ -314,7 +320,7 @@ def stats(rules: RuleSet, result: Hunt, total: float, load: float) -> dict[str, 
     load += result.seconds_rules
     return {
         "events": result.events,
-        "unparsed": result.unparsed,
+        "unparsed": result.unparsed.total(),
         "files": result.files,
         "seconds_total": round(total, 4),
         "seconds_load_rules": round(load, 4),

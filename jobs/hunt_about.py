@@ -32,7 +32,7 @@ def about(runtime: Runtime, asked: Asked, outcome: Outcome) -> About:
     )
     size = t(
         "hunt.fact_size_is", files=number(result.files), bytes=number(sum(f.size for f in result.inputs)), events=number(result.events),
-        unparsed=number(result.unparsed),
+        unparsed=number(result.unparsed.total()),
     )  # fmt: skip
     pace = t("hunt.fact_time_is", seconds=number(figures["seconds_total"]), rate=number(figures["events_per_second"]))
     facts = [

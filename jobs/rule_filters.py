@@ -94,10 +94,17 @@ def told(runtime: Runtime, rules: RuleSet) -> RuleSet:
     return out
 
 
-def notes(rules: RuleSet, day: date) -> list[str]:
-    """What a scan says of filters that are not applied."""
+def notes(runtime: Runtime, rules: RuleSet) -> list[str]:
+    """What a scan says of filters that are not applied, in the reader's language."""
+    refusals, day = _remembered(runtime), today(runtime)
     out = [t("tuning.expired", "", title=one_line(one.title, 80), day=one.expires) for one in rules.filters if one.expired(day)]
-    return out + [f"{one.file}:{one.line}: {one.reason}" for one in rules.broken if one.reason.startswith(_REFUSED)]
+    return out + [f"{one.file}:{one.line}: {refused(one, each)}" for one in rules.filters for each in refusals.get(one.key, ())]
+
+
+def refused(one: Filter, refusal: Refusal) -> str:
+    """Which confirmed alert forbids a filter, as a sentence."""
+    title, rule = one_line(one.title, 80), one_line(refusal.title, 80)
+    return t("tuning.refused", "", title=title, alert=refusal.alert, rule=rule, n=refusal.events, of=refusal.of)
 
 
 _REFUSED: Final = "filter refused, not applied: it would hide"

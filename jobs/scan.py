@@ -88,7 +88,7 @@ def _sigma(runtime: Runtime, head: int, report: ScanReport, tick: Callable[[floa
     from detectors.sigma.detector import SigmaDetector  # matching is heavy
 
     rules = rule_off.scanning(runtime)
-    report.notes += rule_filters.notes(rules, rule_filters.today(runtime))
+    report.notes += rule_filters.notes(runtime, rules)
     report.notes += [f"{rule_packs_state.sentence(one)} → {one.next}" for one in rule_packs_state.troubles(runtime)]
     report.rules, report.blind, report.broken = len(rules.rules) + len(rules.correlations), len(rules.blind), len(rules.broken)
     start = runtime.store.coordination.cursor("sigma")

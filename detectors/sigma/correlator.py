@@ -49,7 +49,7 @@ class Correlator:
         self._rules = rules
         self._retro, self._most = retro, most
         titles = {r.ref.id: r.ref.title for r in rules.rules} | {c.ref.id: c.ref.title for c in self.second.correlations}
-        self._of = [[(key, titles.get(key, key)) for key in c.distinct] for c in self.second.correlations]
+        self._of = [[(key, titles.get(key, key)) for key in _signs(c)] for c in self.second.correlations]
         self._speaks = [not self.second.inner(c) and (hunt or c.ref.level != QUIET) for c in self.second.correlations]
 
     def gather(self, number: int, batch: EventBatch, rows: Rows, at: Array) -> Gathered:
@@ -138,6 +138,11 @@ class Correlator:
             "of": self._of[number], "group": dict(zip(rule.group_by, episode.group, strict=True)), "seconds": rule.seconds,
             "fields": list(rule.value_fields), **({"percentile": rule.percentile} if rule.type == "value_percentile" else {}),
         })  # fmt: skip
+
+
+def _signs(rule: Correlation) -> tuple[str, ...]:
+    """The rules that a reason names: steps in their order, with their repeats, where the order counts."""
+    return rule.rules if rule.type == "temporal_ordered" else rule.distinct
 
 
 def _about(rule: Correlation, group: Sequence[str]) -> tuple[Entity, ...]:

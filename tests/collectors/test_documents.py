@@ -57,8 +57,8 @@ def test_an_array_that_breaks_off_is_told(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text('[{"a": 1}, {"a": 2}, {"a": ', encoding="utf-8")
     found, (reason,) = read(tmp_path / "f.json")
     assert found == [(0, {"a": 1}), (1, {"a": 2})]
-    assert reason.startswith("record 2: ")
-    assert reason.endswith("; what follows was not read")
+    assert reason.startswith("bản ghi 2: ")
+    assert reason.endswith("; phần sau đó không đọc được")
 
 
 @pytest.mark.parametrize("head", [b'{"a": 1}\n', b"[2026-11-24] GET /\n", b"[error] {x}\n", b"<190>Nov 24 x\n", b"", b"<html><body>"])
@@ -104,8 +104,8 @@ def test_damaged_and_cut_events_are_told_and_the_others_read(tmp_path: Path) -> 
     (tmp_path / "f.xml").write_text(EVENT % (1, "<a>") + EVENT % (2, "ok") + EVENT[:100], encoding="utf-8")
     found, problems = read(tmp_path / "f.xml")
     assert [n for n, _ in found] == [2]
-    assert problems[0] == "the last event is cut off"
-    assert problems[1].startswith("1 events could not be read: mismatched tag")
+    assert problems[0] == "sự kiện cuối cùng bị cắt cụt"
+    assert problems[1].startswith("1 sự kiện không đọc được: mismatched tag")
 
 
 def test_entities_are_not_expanded(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_line_beyond_the_limit_is_told_and_the_next_is_whole(tmp_path: Path) -
     (tmp_path / "big.log").write_bytes(b"before\n" + b"x" * (whole.MAX_LINE + 9_000_000) + b"\nafter\n")
     records, problems = read(tmp_path / "big.log")
     assert records == [("big.log", 0, b"before"), ("big.log", 2, b"after")]
-    assert problems == [whole.Problem("big.log", f"line 1: {whole.MAX_LINE + 9_000_000} bytes exceed the limit of {whole.MAX_LINE}")]
+    assert problems == [whole.Problem("big.log", t("collect.long_line", line=1, size=whole.MAX_LINE + 9_000_000, limit=whole.MAX_LINE))]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_parts_of_a_file_with_a_line_longer_than_two_blocks_give_every_record_on
     positions = np.concatenate([batch.positions for batch in found])
     assert np.array_equal(positions, np.array([0, *range(2, 2_000_002)]))
     assert found[-1].records[-1].as_py() == b"1999999"
-    assert [p.reason for p in problems] == [f"line 1: {60 << 20} bytes exceed the limit of {16 << 20}"]
+    assert [p.reason for p in problems] == [t("collect.long_line", line=1, size=60 << 20, limit=16 << 20)]
 
 
 def _peak(work: Callable[[], object]) -> int:
@@ -255,6 +255,6 @@ def test_damage_of_one_file_is_told_once() -> None:
     one, two, other = whole.Problem("a.evtx", "bad magic", 3), whole.Problem("a.evtx", "crc", 2), whole.Problem("b.evtx", "crc", 1)
     found = whole.together([one, whole.Problem("a.evtx", "cut off"), two, other, whole.Problem("a.evtx", "cut off")])
     assert [(p.source, p.reason) for p in found] == [
-        ("a.evtx", "5 damaged records or chunks: bad magic"), ("a.evtx", "cut off"), ("b.evtx", "1 damaged records or chunks: crc"),
+        ("a.evtx", t("collect.evtx_damaged", n=5, error="bad magic")), ("a.evtx", "cut off"), ("b.evtx", t("collect.evtx_damaged", n=1, error="crc")),
         ("a.evtx", "cut off"),
     ]  # fmt: skip

@@ -250,6 +250,21 @@ def test_a_file_that_cannot_be_read_stops_no_other(soc_here: Soc, case: Path) ->
     assert stats["events"] == 22
 
 
+def test_records_that_nothing_understands_are_told_by_file(soc_here: Soc, case: Path) -> None:
+    good = (case / "logs" / "b.json").read_bytes()
+    (case / "logs" / "c.json").write_bytes(good + b"{broken\n\x00\x01\n" + good)
+    (case / "logs" / "wiped.evtx").write_bytes(b"\x00" * 4096 + b"ElfChnk\x00" + bytes(range(256)) * 8)
+    done = soc_here("hunt", "logs", "--rules", "rules", "--stats", "s.json", "--lang", "vi")
+    stats = json.loads((case / "s.json").read_text(encoding="utf-8"))
+    told = {source: [p["reason"] for p in stats["problems"] if p["source"] == source] for source in ("a.json", "c.json", "wiped.evtx")}
+    assert told["a.json"] == []
+    assert [reason.split(":")[0] for reason in told["c.json"]] == ["2 trên 38 bản ghi không phân tích được"]
+    assert told["wiped.evtx"][0].startswith("mang đuôi .evtx nhưng không có phần đầu của tệp nhật ký sự kiện")
+    assert " bản ghi không phân tích được" in told["wiped.evtx"][1]
+    assert sum(int(reasons[-1].split(" ")[0]) for reasons in told.values() if reasons) == stats["unparsed"]
+    assert "c.json: 2 trên 38 bản ghi không phân tích được" in done.stderr
+
+
 def test_the_store_gives_the_same(soc_here: Soc, case: Path) -> None:
     assert soc_here("collect", "once", "--path", "logs", "--data", "data").returncode == 0
     args = ("--rules", "rules", "--data", "data")

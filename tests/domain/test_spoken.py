@@ -100,6 +100,10 @@ def test_spans_in_words(seconds: float, text: str) -> None:
             "temporal_ordered", {"of": [["x", "Own Title"], ["y", "Other"]], "group": {}},
             "Các dấu hiệu xuất hiện lần lượt, đúng thứ tự, trong 5 phút “Own Title → Other”: 12 dấu hiệu (ngưỡng: từ 10 trở lên)",
         ),
+        (
+            "temporal_ordered", {"of": [["x", "Own Title"]] * 3 + [["y", "Other"], ["x", "Own Title"]], "group": {}},
+            "Các dấu hiệu xuất hiện lần lượt, đúng thứ tự, trong 5 phút “3 × Own Title → Other → Own Title”: 12 dấu hiệu (ngưỡng: từ 10 trở lên)",
+        ),
     ],
 )  # fmt: skip
 def test_what_a_correlation_counted_names_field_group_and_time(kind: str, more: dict[str, object], text: str) -> None:

@@ -116,12 +116,18 @@ def test_a_filter_that_would_hide_a_confirmed_attack_is_refused_and_the_alert_na
     checked = site.json("rules", "filter", "check", str(path), code=1)
     assert checked["filters"][0]["refused"] == [{"alert": opened[0], "title": "Evil path", "events": 2, "of": 2}]
     report = site.log(line(2, "/evil", "203.0.113.9"))
-    assert any(f"it would hide 2 of 2 events of the confirmed alert {opened[0]} (Evil path)" in note for note in report["notes"])
+    told = f'{path}:2: ERROR: filter "Our own scanner" is refused and not applied: it would hide 2 of 2 events of alert {opened[0]} (Evil path)'
+    assert [note for note in report["notes"] if "filter" in note] == [f"{told}, which is confirmed"]
     assert (report["broken"], report["retro"]) == (1, 0)
     assert sum(a["count"] for a in site.alerts()) == 3
     assert site.json("rules", "filter", "list")[0]["state"] == "refused"
     wrong = [r for r in site.json("rules", "list", "--limit", "0") if r["status"] == "ERROR"]
     assert [f"confirmed alert {opened[0]}" in r["reason"] for r in wrong] == [True]
+    with (site.folder / "web.log").open("a") as file:
+        file.write(line(3, "/evil", "203.0.113.9"))
+    site.run("collect", "once")
+    told = f"LỖI: bộ lọc «Our own scanner» bị từ chối, không áp dụng: sẽ che 2 trên 2 sự kiện của cảnh báo {opened[0]}"
+    assert told in site.run("scan", "--lang", "vi").stderr
 
 
 def test_a_verdict_that_comes_later_ends_the_filter_and_what_it_hid_is_looked_at_again(either: Site) -> None:

@@ -429,3 +429,18 @@ def test_people_read_titles_in_their_language_and_machines_the_rules_own(site: P
     told = json.loads(soc_here(*NOW, "rules", "diff", "--lang", "vi", "--json").stdout)
     assert told == rules("diff")
     assert set(told["rules"]["added"][0]) == {"id", "title", "level", "version", "file", "kind", "status"}
+
+
+def test_people_read_levels_in_their_language_and_machines_the_rules_own(site: Path, soc_here: Soc, rules: Any) -> None:
+    def words(*command: str) -> set[str]:
+        cells = {cell.strip() for row in soc_here(*NOW, "rules", *command, "--lang", "vi").stdout.splitlines() for cell in row.split("  ")}
+        return cells & {"cao", "trung bình", "cao → trung bình", "high", "medium", "informational", "high → medium"}
+
+    rules("import", str(tarred(site / "web-r1.tgz", V1)), "--name", "web")
+    changed = words("import", str(zipped(site / "web-r2.zip", V2)), "--stage", "--dry-run", "7d")
+    assert changed - {"trung bình"} == {"cao", "cao → trung bình"}, "two words may stand on two lines"
+    for command in ("list", "check"):
+        assert words(command, "--limit", "0") - {"trung bình"} == {"cao"}
+    assert words("list", "--limit", "0", "--format", "csv") == set()
+    own = json.loads(soc_here("rules", "list", "--limit", "0", "--format", "json", "--lang", "vi").stdout)
+    assert {one["level"] for one in own} >= {"high", "medium"}

@@ -260,6 +260,13 @@ def test_the_last_event_of_an_ordered_correlation_names_more_entities_and_the_re
     assert reason.values == {"of": [("base-a", "a")], "group": {"source.ip": "203.0.113.1"}, "seconds": 600, "fields": ["user.name"]}
 
 
+def test_the_reason_of_an_ordered_correlation_names_every_step() -> None:
+    rules = ruleset({"type": "temporal_ordered", "rules": ["a", "a", "b"]})
+    book, _, _ = scan(rules, [[event(0, 0), event(1, 1), event(2, 2, "b")]])
+    ((reason,),) = (one.reasons for one in alerts(book))
+    assert reason.values["of"] == [("base-a", "a"), ("base-a", "a"), ("base-b", "b")]
+
+
 def test_events_of_several_feeds_meet_in_one_group_under_the_names_of_each() -> None:
     base = {
         "title": "av",
