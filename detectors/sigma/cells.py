@@ -200,7 +200,7 @@ class _Maker:
             value = node.value if node.tag == _TEXT else self._scalars.construct_object(node)
         except ValueError:  # 2026-13-45: looks like a date and is none
             value = node.value
-        except (KeyError, AttributeError, TypeError):  # !!bool perhaps
+        except (KeyError, AttributeError, TypeError, IndexError):  # !!bool perhaps, !!int ''
             value = []
         if isinstance(value, (set, dict, list)):
             raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} does not fit", start)

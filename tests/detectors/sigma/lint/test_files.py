@@ -31,6 +31,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         pytest.param(b"a: !!python/object:os.system x\n", (1, 4, "yaml-syntax"), id="a tag of Python"),
         pytest.param(b"a: !!set x\n", (1, 4, "yaml-syntax"), id="a set of text"),
         pytest.param(b"a: !!bool perhaps\n", (1, 4, "yaml-syntax"), id="neither true nor false"),
+        pytest.param(b"a: !!int ''\n", (1, 4, "yaml-syntax"), id="no number"),
         pytest.param(b"a: !!timestamp now\n", (1, 4, "yaml-syntax"), id="no time"),
         pytest.param(b"title: \x00\n", (1, 1, "yaml-syntax"), id="a zero byte"),
         pytest.param(b"title: x\n? [a]\n: b\n", (2, 3, "yaml-syntax"), id="a list as key"),
