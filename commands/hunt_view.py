@@ -80,7 +80,8 @@ def _tell(asked: Asked, outcome: Outcome) -> None:
         common.say(f"{broken.file}:{broken.line}: {broken.reason}")
     if outcome.tally.total:
         common.say(t("hunt.levels", list=hunt_about.levels(outcome)))
-        common.say(t("hunt.tactics", list=hunt_about.tactics(outcome)) if outcome.tally.tactics() else "")
+        if outcome.tally.tactics():
+            common.say(t("hunt.tactics", list=hunt_about.tactics(outcome)))
     _summary(asked, outcome)
     for line in hunt_about.notes(asked, outcome):
         common.say(line)

@@ -330,6 +330,15 @@ def test_a_whole_case_in_vietnamese_says_nothing_in_keys(soc_here: Soc, case: Pa
     )
 
 
+def test_rules_without_tactics_leave_no_empty_line(soc_here: Soc, case: Path) -> None:
+    for rule in (case / "rules").iterdir():
+        rule.write_text(re.sub(r"attack\.[a-z-]+", "car.2013-01-001", rule.read_text(encoding="utf-8")), encoding="utf-8")
+    done = soc_here("hunt", "logs", "--rules", "rules", "--lang", "vi")
+    assert "lần khớp" in done.stderr
+    assert "Theo giai đoạn" not in done.stderr
+    assert "" not in done.stderr.splitlines()
+
+
 def test_quiet_leaves_the_table_and_no_messages(soc_here: Soc, case: Path) -> None:
     done = soc_here("hunt", "logs", "--rules", "rules", "-q")
     assert (done.returncode, done.stderr) == (0, "")

@@ -48,6 +48,17 @@ def test_vietnamese(folder: Path, soc_here: Soc) -> None:
     assert done.stderr.splitlines()[-1] == "3 luật trong 3 tệp: 1 lỗi, 1 chỗ cần xem, 1 gợi ý; 0 chỗ được bỏ qua"
 
 
+def test_why_a_log_source_is_blind_is_one_language(folder: Path, soc_here: Soc) -> None:
+    (folder / "far_rule.yml").write_text(
+        merged("id: 4b3d7a0e-2f61-4d7e-9a55-c6a1b2d3e4f6\ntitle: Far Rule\nlogsource: {category: nowhere}\n"), encoding="utf-8"
+    )
+    words = ("rules", "lint", str(folder / "far_rule.yml"), "--only", "unrouted-logsource")
+    read = soc_here("--lang", "vi", *words).stdout
+    assert "MÙ, category=nowhere: không có nguồn nhật ký category=nowhere: chưa bộ phân tích nào cho ra sự kiện loại này" in read
+    (issue,) = json.loads(soc_here("--lang", "vi", *words, "--json").stdout)
+    assert issue["reason"] == "BLIND, category=nowhere: no log source category=nowhere: no parser yields such events"
+
+
 @pytest.fixture
 def content(folder: Path, soc_here: Soc) -> Path:
     """A content folder as `soc init` makes it, with rules, a filter, a playbook and rule-like YAML where no rules belong."""

@@ -48,7 +48,8 @@ class Issue:
 def _sentences() -> Sequence[tuple[str, re.Pattern[str]]]:
     """Key of the catalogue and form of each English sentence."""
     out = []
-    for key, text in catalogue("en", "said").items():
+    blind = {f"logsources.{key}": text for key, text in catalogue("en", "logsources").items() if key.startswith("why_")}
+    for key, text in ({f"said.{key}": text for key, text in catalogue("en", "said").items()} | blind).items():
         parts = re.split(r"\{(\w+)\}", text)
         form = "".join(f"(?P<{part}>.+)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
         out.append((key, re.compile(form, re.DOTALL)))
@@ -60,7 +61,7 @@ def said(reason: str, language: str) -> str:
     if (language or lang()) != "en":
         for key, form in _sentences():
             if found := form.fullmatch(reason):
-                return t(f"said.{key}", language, **found.groupdict())
+                return t(key, language, **found.groupdict())
     return reason
 
 

@@ -12,7 +12,6 @@ import yaml
 from detectors.sigma.lint.base import Document, Finding, Item, suggestion
 from detectors.sigma.model import LogSource
 from detectors.sigma.route import Blind, Feed, feeds
-from domain.i18n import t
 from domain.query import And, Expr, Not, Test, fields_of
 
 _HELD: Final = Path(__file__).with_name("held.yml")
@@ -43,11 +42,11 @@ def held(source: LogSource) -> frozenset[str]:
 
 @cache
 def fed(source: LogSource) -> tuple[Sequence[Feed], str]:
-    """What can feed a log source, or why nothing does, as people read it."""
+    """What can feed a log source, or why nothing does, in English."""
     try:
         return feeds(source), ""
     except Blind as error:
-        return (), t(f"logsources.why_{error.why}", what=error.what) if error.why else str(error)
+        return (), str(error)
 
 
 def unrouted(document: Document) -> Iterator[Finding]:
