@@ -27,6 +27,8 @@ import pyarrow.compute as pc
 
 from collectors import documents, evtx, magic
 from collectors.lines import BLOCK, MAX_LINE, Cutter
+from collectors.problems import Problem as Problem  # noqa: PLC0414  part of this module for everybody
+from collectors.problems import together as together  # noqa: PLC0414
 from collectors.recoded import blocks, bom, utf8
 from domain.i18n import t
 from domain.raw import Checkpoint, RawBatch
@@ -51,32 +53,6 @@ _BROKEN: Final = (
     RuntimeError,
     NotImplementedError,
 )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that could not be read."""
-
-    source: str
-    """Label of the file or member."""
-    what: str
-    damaged: int = 0
-    """So many records or chunks, `what` is about the first; parts of one file are read by themselves, see `together`."""
-
-    @property
-    def reason(self) -> str:
-        """In words."""
-        return t("collect.evtx_damaged", n=self.damaged, error=self.what) if self.damaged else self.what
-
-
-def together(problems: Iterable[Problem]) -> list[Problem]:
-    """In their order, but of each file its damage as one."""
-    out: dict[object, Problem] = {}
-    for number, one in enumerate(problems):
-        key = one.source if one.damaged else number
-        known = out.get(key)
-        out[key] = one if known is None else replace(known, damaged=known.damaged + one.damaged)
-    return list(out.values())
 
 
 def files(path: Path, tell: Callable[[Problem], None] | None = None) -> Iterator[tuple[Path, str]]:

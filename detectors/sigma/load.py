@@ -111,7 +111,7 @@ def _documents(content: bytes) -> list[Any] | None:
         finally:
             loader.dispose()
         _bounded(documents)
-    except (yaml.YAMLError, ValueError, RecursionError, KeyError, AttributeError, TypeError):  # the last three: !!bool perhaps
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, TypeError):  # the last three: !!bool perhaps
         return None
     documents = [d for d in documents if d is not None]
     plain = documents and all(isinstance(d, dict) and "action" not in d for d in documents)
