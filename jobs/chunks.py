@@ -26,6 +26,11 @@ class Picked:
         """Number of events."""
         return len(self._rows)
 
+    @property
+    def nbytes(self) -> int:
+        """Of the chunk: its values are read whole."""
+        return self._chunk.nbytes
+
     def fields(self) -> Sequence[str]:
         """Names of the columns that hold something."""
         return self._chunk.fields()
