@@ -77,7 +77,7 @@ def _tell(asked: Asked, outcome: Outcome) -> None:
     if len(problems) > _PROBLEMS:
         common.say(t("hunt.more_problems", n=len(problems) - _PROBLEMS))
     for broken in outcome.rules.broken[:10]:
-        common.say(f"{broken.file}:{broken.line}: {broken.reason}")
+        common.say(broken.told)
     if outcome.tally.total:
         common.say(t("hunt.levels", list=hunt_about.levels(outcome)))
         if outcome.tally.tactics():

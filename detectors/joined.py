@@ -15,8 +15,8 @@ from store.base import Chunk
 
 ENOUGH = 200_000
 """Rows from which a batch is handed on: what is distinct is looked at once for all of them, and columns of so many rows fit in memory."""
-FULL: Final = 768 << 20
-"""Bytes that a batch of several chunks holds at most, however long its texts are: a column of text ends at 2 GiB."""
+FULL: Final = 192 << 20
+"""Bytes that a batch of several chunks holds at most, however long its texts are: matching takes four to five times as much."""
 MANY: Final = 256
 """Chunks from which a batch is handed on: each may hold a file open."""
 

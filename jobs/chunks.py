@@ -28,7 +28,7 @@ class Picked:
 
     @property
     def nbytes(self) -> int:
-        """Of the whole chunk."""
+        """Of the chunk: its values are read whole."""
         return self._chunk.nbytes
 
     def fields(self) -> Sequence[str]:

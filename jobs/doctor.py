@@ -200,8 +200,7 @@ def _rules(patient: Patient) -> Iterator[Finding]:
     states = Counter(state.status for state in check_rules(rules, seen, others))
     loaded = sum(states.values()) - states[ERROR]
     if broken := rules.broken:
-        first = f"{broken[0].file}:{broken[0].line}: {broken[0].reason}"
-        yield Finding("rules", "wrong", "rules_error", {"n": len(broken), "first": first}, "soc rules lint")
+        yield Finding("rules", "wrong", "rules_error", {"n": len(broken), "first": broken[0].told}, "soc rules lint")
     if old := [one for one in rules.filters if one.expired(rule_filters.today(patient.runtime))]:
         yield Finding("rules", "note", "rules_filters", {"n": len(old), "first": old[0].title}, "soc rules filter list")
     if not loaded:

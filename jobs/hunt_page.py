@@ -222,7 +222,7 @@ def _files(result: Hunt, hashed: Mapping[str, str] | None) -> dict[str, Any]:
 
 def _unseen(rules: RuleSet) -> dict[str, Any]:
     reasons = Counter(b.reason for b in rules.blind)
-    broken = [(one_line(f"{b.file}:{b.line}: {b.reason}", 300), "1") for b in rules.broken[:_BROKEN]]
+    broken = [(one_line(b.told, 300), "1") for b in rules.broken[:_BROKEN]]
     loaded = number(len(rules.rules) + len(rules.correlations))
     return {
         "unseen": t("hunt.page_unseen_text", loaded=loaded, blind=len(rules.blind), broken=len(rules.broken)),

@@ -69,8 +69,9 @@ def cards(runtime: Runtime, rules: RuleSet, window: TimeWindow) -> list[Card]:
     return sorted(found, key=_order)
 
 
-def _order(card: Card) -> tuple[int, int, str]:
-    return tuning.ADVICE.index(card.advice), -card.record.alerts, card.title
+def _order(card: Card) -> tuple[bool, int, int, str]:
+    """What has told something first: of a large public set most rules have not."""
+    return not card.record.alerts, tuning.ADVICE.index(card.advice), -card.record.alerts, card.title
 
 
 def _card(state: State, alerts: Sequence[Alert], said: tuple[bool, int]) -> Card:

@@ -86,9 +86,10 @@ def _search(texts: pa.Array, pattern: str) -> Mask:
     return np.fromiter((search(text) is not None for text in texts.to_pylist()), np.bool_, len(texts))
 
 
-@lru_cache(4096)
+@lru_cache(512)
 def _compiled(pattern: str) -> Any:
-    """As Arrow compiles it: without a word on stderr when states need more memory than they may take."""
+    """As Arrow compiles it; few are kept, for hostile texts make the states of each take a megabyte. No word on
+    stderr when they need more memory than they may take."""
     import re2
 
     options = re2.Options()

@@ -99,7 +99,7 @@ class Chunk(EventBatch, Protocol):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its columns unpacked, about: no more are read of it."""
+        """Bytes of the columns that rules may read, unpacked, about: no more are read of it."""
 
     def table(self, rows: Sequence[int] | Rows | None = None, names: Sequence[str] | None = None) -> pa.Table:
         """These rows and columns as an Arrow table (all when None): evidence, search results."""

@@ -79,6 +79,13 @@ class Broken:
     code: str = ""
     """Check that found it, such as unknown-modifier; empty when none did."""
 
+    @property
+    def told(self) -> str:
+        """Where, and why in the reader's language."""
+        from detectors.sigma.lint.base import said
+
+        return f"{self.file}:{self.line}: {said(self.reason, '')}"
+
 
 @dataclass(frozen=True)
 class Other:

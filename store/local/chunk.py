@@ -116,8 +116,10 @@ class Source:
         return int(self._footer.num_rows)
 
     def nbytes(self, group: int) -> int:
-        """Of a row group, unpacked."""
-        return int(self._footer.row_group(group).total_byte_size)
+        """Of a row group, unpacked, without the original records."""
+        known = self._footer.row_group(group)
+        originals = known.column(self.places[ORIGINAL]).total_uncompressed_size if ORIGINAL in self.places else 0
+        return int(known.total_byte_size - originals)
 
 
 class SegmentChunk:
@@ -159,7 +161,7 @@ class SegmentChunk:
 
     @cached_property
     def nbytes(self) -> int:
-        """Of the row group, unpacked: dictionaries are read whole."""
+        """Of what rules may read of the row group, unpacked: dictionaries are read whole."""
         return self._source.nbytes(self._number)
 
     @property

@@ -137,6 +137,7 @@ def _main(role: str, url: str, prefix: str, folder: str) -> None:
     stop, begun = Path(folder) / "stop", time.monotonic()
     while True:
         ending = stop.exists()
+        alone = ending and all(_ended(folder, n) for n in range(9))  # asked before the head: nothing comes after it then
         try:
             if role == "scanner":
                 before = store.coordination.cursor("sigma")
@@ -157,7 +158,7 @@ def _main(role: str, url: str, prefix: str, folder: str) -> None:
         pause = max(pause, time.monotonic() - begun)
         begun = time.monotonic()
         (Path(folder) / role).touch()
-        if ending and (role != "scanner" or (not went and all(_ended(folder, n) for n in range(9)))):
+        if ending and (role != "scanner" or (not went and alone)):
             break
         time.sleep(0.02)
     (Path(folder) / f"{role}.ended").touch()
