@@ -88,12 +88,11 @@ def _search(texts: pa.Array, pattern: str) -> Mask:
 
 @lru_cache(512)
 def _compiled(pattern: str) -> Any:
-    """As Arrow compiles it; few are kept, for hostile texts make the states of each take a megabyte. No word on
-    stderr when they need more memory than they may take."""
+    """As Arrow compiles it. Few are kept: hostile texts make the states of each take a megabyte."""
     import re2
 
     options = re2.Options()
-    options.log_errors = False
+    options.log_errors = False  # no word on stderr when states need more memory than they may take
     return re2.compile(pattern, options)
 
 
