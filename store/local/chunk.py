@@ -83,7 +83,7 @@ class Source:
     @cached_property
     def places(self) -> dict[str, int]:
         """Column name -> number."""
-        return {name: i for i, name in enumerate(self._file.schema_arrow.names)}
+        return {name: i for i, name in enumerate(self._footer.schema.names)}
 
     def read(self, group: int, names: Sequence[str]) -> pa.Table:
         """These columns (that exist) of one row group."""
