@@ -71,8 +71,8 @@ class Sigma:
         once = self._retro(store, rules)
         rate = self.bench.count(store) / once
         yield Figure("the same from the store", rate, "events/s", self.bench.runs, rate / orjson_rate(events), "bar >= 200,000")
-        asked, peak = self._asked(store, rules)
-        yield Figure("  soc hunt --store, whole command", asked, "s", self.bench.runs, note=f"with its hits; {peak:.0f} MB")
+        asked = self._asked(store, rules)
+        yield Figure("  soc hunt --store, whole command", asked, "s", self.bench.runs, note="with its hits")
         if self.bench.full:
             yield from self._ten_times(events, rules, store, once, asked)
 
@@ -89,15 +89,14 @@ class Sigma:
             if what == "compacted":
                 soc("--data", str(store), "-q", "store", "compact")
             yield Figure(f"  ten times the events, {what}", self._retro(store, rules) / once, "x time", self.bench.runs, note="bar <= 5")
-            whole, peak = self._asked(store, rules)
-            yield Figure("    soc hunt --store", whole / asked, "x time", self.bench.runs, note=f"{whole:.2f} s, {peak:.0f} MB")
+            whole = self._asked(store, rules)
+            yield Figure("    soc hunt --store", whole / asked, "x time", self.bench.runs, note=f"{whole:.2f} s")
 
-    def _asked(self, store: Path, rules: Path) -> tuple[float, float]:
-        """Seconds and peak memory in MB of a hunt in the store by command."""
+    def _asked(self, store: Path, rules: Path) -> float:
+        """Seconds of a hunt in the store by command."""
         from benchmarks.bench import soc
 
-        found = [soc("--data", str(store), "hunt", "--store", "--rules", str(rules), "-q") for _ in range(self.bench.runs)]
-        return statistics.median(f[0] for f in found), max(f[2] for f in found)
+        return statistics.median(soc("--data", str(store), "hunt", "--store", "--rules", str(rules), "-q")[0] for _ in range(self.bench.runs))
 
     def _retro(self, store: Path, rules: Path) -> float:
         """Seconds of the detector over all events of a store."""

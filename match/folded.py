@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import ahocorasick_rs
@@ -17,6 +18,8 @@ ODD: Final = ("\u212a", "\u0130")
 """The letters outside ASCII that lower-case to an ASCII letter: Kelvin sign, I with a dot."""
 _FIRST: Final = ahocorasick_rs.MatchKind.LeftmostFirst
 _PIECE: Final = 256 << 10
+_PASSES: Final = 3
+"""So many quick searches one after the other take no longer than a slow one for all words."""
 _LEAST: Final = 4
 """Characters of a word."""
 _NUMBER: Final = re.compile(r"[^a-z]*|[0-9.e+-]*")
@@ -30,8 +33,9 @@ class Words:
     """Some words, lower-case ASCII, and the odd letters that could hide one."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        folded = [bytes(byte | _CASE for byte in word.encode()) for word in words]
-        self._words = [automaton(folded[at : at + FEW], _FIRST) for at in range(0, len(folded), FEW)]
+        folded = _fewest(tuple(words))
+        step = FEW if len(folded) <= _PASSES * FEW else len(folded)
+        self._words = [automaton(folded[at : at + step], _FIRST) for at in range(0, len(folded), step)]
         self._odd = automaton([letter.encode() for letter in ODD], _FIRST)
         self._overlap = max(map(len, [*folded, *(letter.encode() for letter in ODD)])) - 1
         self._buffer = np.empty(_PIECE + self._overlap, np.uint8)
@@ -51,6 +55,16 @@ class Words:
             yield from _spans(search.find_matches_as_indexes(folded.data))
         if piece.max() >= _ASCII:
             yield from _spans(self._odd.find_matches_as_indexes(piece.data))
+
+
+@lru_cache(64)
+def _fewest(words: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Folded, without those that hold another one: where they stand, that one does."""
+    kept: list[bytes] = []
+    for word in sorted({bytes(byte | _CASE for byte in word.encode()) for word in words}, key=lambda w: (len(w), w)):
+        if not any(less in word for less in kept):
+            kept.append(word)
+    return tuple(kept)
 
 
 def _spans(found: Sequence[tuple[int, int, int]]) -> Iterator[Spans]:

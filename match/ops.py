@@ -26,6 +26,8 @@ _MAPPED_HALF: Final = 0xFFFF
 _V4: Final = 4
 _FEW: Final = 2_000
 """Texts up to which a compiled expression that was kept, with the states that it has found, is quicker."""
+_STATES: Final = 2 << 20
+"""Bytes that a kept expression may take."""
 _ORDER: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge,
 }  # fmt: skip
@@ -86,14 +88,19 @@ def _search(texts: pa.Array, pattern: str) -> Mask:
     return np.fromiter((search(text) is not None for text in texts.to_pylist()), np.bool_, len(texts))
 
 
-@lru_cache(512)
+@lru_cache(4096)
 def _compiled(pattern: str) -> Any:
-    """As Arrow compiles it. Few are kept: hostile texts make the states of each take a megabyte."""
+    """As Arrow compiles it, but with a quarter of the memory for its states where that is enough: thousands are kept."""
     import re2
 
     options = re2.Options()
     options.log_errors = False  # no word on stderr when states need more memory than they may take
-    return re2.compile(pattern, options)
+    usual, options.max_mem = options.max_mem, _STATES
+    try:
+        return re2.compile(pattern, options)
+    except re2.error:
+        options.max_mem = usual
+        return re2.compile(pattern, options)
 
 
 def _like(values: Values, test: Test) -> Mask:
