@@ -96,7 +96,8 @@ class Sigma:
         """Seconds of a hunt in the store by command."""
         from benchmarks.bench import soc
 
-        return statistics.median(soc("--data", str(store), "hunt", "--store", "--rules", str(rules), "-q")[0] for _ in range(self.bench.runs))
+        asked = ("--data", str(store), "hunt", "--store", "--rules", str(rules), "-q")
+        return statistics.median(soc(*asked)[0] for _ in range(self.bench.runs))
 
     def _retro(self, store: Path, rules: Path) -> float:
         """Seconds of the detector over all events of a store."""
