@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from collectors import JOINING
 from collectors.detect import Parsed, parse
 from domain.batch import Sought
 from domain.event import Rows, TableBatch
 from domain.raw import RawBatch
 from match.folded import ODD, Words, safe_word
 from match.holding import touched
+from match.literals import contents
 
 _HIDING = (r"\u00", *(f"\\u{ord(letter):04x}" for letter in ODD))
 """What JSON may write for a letter, or for what lower-cases to one."""
@@ -20,8 +22,6 @@ _REWRITTEN = ("newvalue", "objectvaluename")
 """What records hold whose values are written in the words of another (windows_ecs.REGISTRY)."""
 _AS_WRITTEN = frozenset({"windows"})
 """Parsers whose values stand in the record as they are, but for these; others undo escapes (%20, hex), name numbers, join records."""
-_JOINING = frozenset({"linux_audit"})
-"""Parsers that give a record fields of others in the batch."""
 
 
 class HuntBatch(TableBatch):
@@ -52,7 +52,7 @@ class HuntBatch(TableBatch):
         every = np.arange(self.rows, dtype=np.int32)
         if self._parsed.parser not in _AS_WRITTEN or self._batch.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
             return every
-        bounds, text = _bytes(self._records)
+        bounds, text = contents(self._records)
         return every[touched(bounds, Words([*words, *_HIDING, *_REWRITTEN]).find(text))]
 
     @property
@@ -62,7 +62,7 @@ class HuntBatch(TableBatch):
 
     def whole(self, rows: Rows, wanted: frozenset[str] | None) -> pa.Table:
         """These rows parsed once more, with these fields (None = all)."""
-        if self._parsed.parser in _JOINING and len(rows) < self.rows:
+        if self._parsed.parser in JOINING and len(rows) < self.rows:
             return self.whole(np.arange(self.rows, dtype=np.int32), wanted).take(pa.array(rows))
         places = self._parsed.rows[rows]
         part = RawBatch(
@@ -70,11 +70,3 @@ class HuntBatch(TableBatch):
             self._batch.arrivals[places], self._batch.checkpoint, None, self._parsed.parser, self._batch.encoding, self._batch.tz,
         )  # fmt: skip
         return parse(part, wanted)[0].table
-
-
-def _bytes(records: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], memoryview]:
-    """Where each record begins, and the end; their bytes."""
-    _, offsets, data = records.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[records.offset : records.offset + len(records) + 1]
-    view = memoryview(data).cast("B") if data is not None else memoryview(b"")
-    return bounds - bounds[0], view[int(bounds[0]) : int(bounds[-1])]

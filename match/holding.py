@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from domain.event import Column, Rows
 from match.folded import Spans, Words
+from match.literals import contents
 
 Bounds: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -47,14 +48,19 @@ def held(columns: Mapping[str, Column], size: int) -> tuple[Rows, Held]:
 def narrowed(column: Column, words: Words) -> Column | None:
     """The column with only those values that may hold a word; None when there is none."""
     values = column.values if pa.types.is_string(column.values.type) else column.values.cast(pa.string())
-    bounds, text = _bytes(values)
+    bounds, text = contents(values)
     found = words.find(text)
     if not len(found):
         return None
-    kept = touched(bounds, found)
-    place = np.full(len(values) + 1, -1, np.int32)
+    return restricted(column, touched(bounds, found))
+
+
+def restricted(column: Column, kept: Bounds) -> Column:
+    """The column with some of its values (numbers, ascending); rows that hold another one hold none."""
+    place = np.full(len(column.values) + 1, -1, np.int32)
     place[kept] = np.arange(len(kept), dtype=np.int32)
-    return Column(place[column.codes], column.values.take(pa.array(kept)), column.multi)
+    null = int(place[column.null]) if column.null >= 0 else -1
+    return Column(place[column.codes], column.values.take(pa.array(kept)), column.multi, null)
 
 
 def touched(bounds: Bounds, found: Spans) -> Bounds:
@@ -63,13 +69,3 @@ def touched(bounds: Bounds, found: Spans) -> Bounds:
     last = np.searchsorted(bounds, found[:, 1] - 1, side="right") - 1
     across = [np.arange(first[n] + 1, last[n]) for n in np.flatnonzero(last > first + 1)]
     return np.unique(np.concatenate([first, last, *across]))
-
-
-def _bytes(array: pa.Array) -> tuple[np.ndarray, memoryview]:
-    """Where each text begins, and the end; their bytes. A null is empty."""
-    _, offsets, data = array.buffers()
-    if offsets is None or not len(array):
-        return np.zeros(len(array) + 1, np.int64), memoryview(b"")
-    bounds = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1].astype(np.int64)
-    view = memoryview(data).cast("B") if data is not None else memoryview(b"")
-    return bounds - bounds[0], view[int(bounds[0]) : int(bounds[-1])]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from domain.batch import Searchable, Sought
 from domain.event import Column, EventBatch, Rows
 from domain.query import Test
+from match.holding import restricted
 from match.ops import special
 from match.plan import FieldTests
 from match.values import Mask, Values
@@ -94,12 +94,7 @@ def in_use(column: Column) -> Column:
     seen = np.zeros(count + 1, np.bool_)
     seen[column.codes] = True
     used = np.flatnonzero(seen[:count])
-    if len(used) * 4 > count * 3:
-        return column
-    place = np.full(count + 1, -1, np.int32)
-    place[used] = np.arange(len(used), dtype=np.int32)
-    null = int(place[column.null]) if column.null >= 0 else -1
-    return Column(place[column.codes], column.values.take(pa.array(used)), column.multi, null)
+    return column if len(used) * 4 > count * 3 else restricted(column, used)
 
 
 def searchable(name: str) -> bool:

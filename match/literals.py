@@ -62,7 +62,7 @@ class Literals:
         return out
 
     def _find_long(self, texts: pa.Array) -> Mapping[int, Hits]:
-        offsets, data = _buffers(texts)
+        offsets, data = contents(texts)
         if self._first is not None and not self._first.find_matches_as_indexes(data):
             return {}
         assert self._automaton is not None  # noqa: S101  for the type checker
@@ -70,7 +70,7 @@ class Literals:
         if not found:
             return {}
         flat = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
-        pattern, start, end = flat[:, 0], flat[:, 1] + offsets[0], flat[:, 2] + offsets[0]
+        pattern, start, end = flat[:, 0], flat[:, 1], flat[:, 2]
         element = np.searchsorted(offsets, start, side="right") - 1
         inside = end <= offsets[element + 1]  # drop what straddles two values
         pattern, start, end, element = pattern[inside], start[inside], end[inside], element[inside]
@@ -86,12 +86,12 @@ class Literals:
         }
 
 
-def _buffers(texts: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], memoryview]:
-    """Offsets (n+1, absolute) and the bytes from the first to the last offset."""
-    kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-    _, offset_buffer, data = texts.buffers()
-    if offset_buffer is None or len(texts) == 0:
-        return np.zeros(len(texts) + 1, np.int64), memoryview(b"")
-    offsets = np.frombuffer(offset_buffer, kind)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+def contents(array: pa.Array) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], memoryview]:
+    """Where each text or record begins in the bytes of all of them, and the end (n + 1 places); a null is empty."""
+    kind = np.int64 if pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type) else np.int32
+    _, offsets, data = array.buffers()
+    if offsets is None or not len(array):
+        return np.zeros(len(array) + 1, np.int64), memoryview(b"")
+    bounds = np.frombuffer(offsets, kind)[array.offset : array.offset + len(array) + 1].astype(np.int64)
     view = memoryview(data).cast("B") if data is not None else memoryview(b"")
-    return offsets, view[int(offsets[0]) : int(offsets[-1])]
+    return bounds - bounds[0], view[int(bounds[0]) : int(bounds[-1])]

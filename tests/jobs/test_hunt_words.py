@@ -67,3 +67,19 @@ def test_words_that_only_parsing_shows_are_found(log: Path) -> None:
 )
 def test_an_attack_written_in_escapes(line: bytes, word: str) -> None:
     assert [hit.record for hit in Hunter(_rules(word)).step(lot([_batch([line])])).hits] == [0]
+
+
+def test_a_header_line_counts_for_records_that_are_read_again() -> None:
+    """IIS: what a column is called stands in another record."""
+    head = (
+        b"#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip sc-status sc-substatus sc-win32-status cs-host"
+    )
+    lines = [
+        head,
+        b"2026-11-24 01:02:03 10.0.0.2 POST /x.aspx cmd=whoami 443 - 10.1.1.9 200 0 0 shop.example",
+        b"2026-11-24 01:02:04 10.0.0.2 GET /i.aspx - 443 - 2001:db8::8 200 0 0 shop.example",
+    ]
+    found = Rule(RuleRef("1", "1", "high", ""), Test("url.path", "eq", ("/x.aspx",)), Test(None, "contains", ("whoami",)), "", LogSource())
+    (hit,) = Hunter(RuleSet([found])).step(lot([_batch(lines)])).hits
+    assert hit.event is not None
+    assert (hit.record, hit.event["url.path"], hit.event["source.ip"]) == (1, "/x.aspx", "10.1.1.9")

@@ -78,6 +78,9 @@ def test_the_scorecard_counts_verdicts_and_says_what_to_do_next(site: Site) -> N
     opened = [a["id"] for a in site.alerts()]
     assert len(opened) == 6
     assert (card(site)["advice"], card(site)["why"], card(site)["open"], card(site)["precision"]) == ("keep", "few", 6, None)
+    order = site.json("rules", "scorecard", "--limit", "0")
+    assert order[0]["id"] == RULE_ID  # what has alerts stands before the many that are blind
+    assert "blind" in {c["advice"] for c in order}
     for alert in opened[:4]:
         verdict(site, alert, "false_positive")
     verdict(site, opened[4], "true_positive")

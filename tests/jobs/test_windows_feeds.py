@@ -52,6 +52,14 @@ REG = "C:\\Windows\\System32\\reg.exe"
 KEY = "HKLM\\SYSTEM\\ControlSet001\\Services\\Odd"
 KERNEL = KEY.replace("HKLM", "\\REGISTRY\\MACHINE")
 WHOAMI = "C:\\Windows\\System32\\whoami.exe"
+
+
+def modified(host: str, value: str, operation: str) -> dict[str, object]:
+    """Security 4657 of one value."""
+    values = {"ObjectName": KERNEL, "ObjectValueName": "Start", "NewValue": value, "NewValueType": "%%1876", "OperationType": operation}
+    return record(host, 20, 4657, ProcessName=REG, **values)
+
+
 EVENTS = [
     record("A", 1, 1, Image=WHOAMI, User="NT AUTHORITY\\SYSTEM", ProcessId="4660"),
     record("A", 1, 4688, NewProcessName=WHOAMI, SubjectUserName="A$", NewProcessId="0x1234"),
@@ -73,39 +81,9 @@ EVENTS = [
         TargetObject=KEY.replace("ControlSet001", "CurrentControlSet") + "\\Start",
         Details="DWORD (0x00000004)",
     ),
-    record(
-        "A",
-        20,
-        4657,
-        ProcessName=REG,
-        ObjectName=KERNEL,
-        ObjectValueName="Start",
-        NewValue="4",
-        NewValueType="%%1876",
-        OperationType="%%1905",
-    ),
-    record(
-        "B",
-        20,
-        4657,
-        ProcessName=REG,
-        ObjectName=KERNEL,
-        ObjectValueName="Start",
-        NewValue="4",
-        NewValueType="%%1876",
-        OperationType="%%1904",
-    ),
-    record(
-        "C",
-        20,
-        4657,
-        ProcessName=REG,
-        ObjectName=KERNEL,
-        ObjectValueName="Start",
-        NewValue="3",
-        NewValueType="%%1876",
-        OperationType="%%1905",
-    ),
+    modified("A", "4", "%%1905"),
+    modified("B", "4", "%%1904"),
+    modified("C", "3", "%%1905"),
     record("D", 20, 4657, ProcessName=REG, ObjectName=KERNEL, ObjectValueName="Start", NewValueType="-", OperationType="%%1906"),
 ]
 

@@ -6,6 +6,7 @@ from random import Random
 
 import pyarrow as pa
 import pytest
+import re2
 
 from domain.event import TableBatch
 from domain.query import Test
@@ -42,3 +43,13 @@ def test_states_that_need_too_much_memory_are_no_words_on_the_terminal(capfd: py
     batch = TableBatch(pa.table({"process.command_line": [text, text + "q"]}))
     assert rows(Test("process.command_line", "re", (r".*(x.{300}y|z.{400}w).*q",)), batch).tolist() == []
     assert capfd.readouterr().err == ""
+
+
+def test_an_expression_that_needs_more_memory_than_is_kept_for_one_matches_all_the_same() -> None:
+    pattern = r"(?:\p{L}{90}){3}"
+    small = re2.Options()
+    small.max_mem, small.log_errors = ops._STATES, False
+    with pytest.raises(re2.error):
+        re2.compile(pattern, small)
+    batch = TableBatch(pa.table({"message": ["đ" * 270, "đ" * 269]}))
+    assert rows(Test("message", "re", (pattern,)), batch).tolist() == [0]
